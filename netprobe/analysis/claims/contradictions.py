@@ -26,7 +26,7 @@ from netprobe.model.fabric import Claim, ClaimState
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.prose import Prose
 
-_DEAD_CAUSES = TUNNEL_CAUSES | {Cause.ROUTE_MISSING}
+_DEAD_CAUSES = TUNNEL_CAUSES | {Cause.ROUTE_MISSING, Cause.OVERLAY_BLOCKED}
 """Causes that say of a part that nothing passes it in one direction or both."""
 _PAST = 100
 _NAMED_CHECKS = 20

@@ -60,8 +60,11 @@ def _find_links(index: PlanIndex) -> dict[frozenset[ClusterName], dict[str, tupl
 
 
 def _find_routes(index: PlanIndex) -> dict[tuple[NodeId, ClusterName], tuple[Component, ...]]:
-    found: dict[tuple[NodeId, ClusterName], list[Component]] = defaultdict(list)
+    """By node and remote cluster: its route there, and the overlay to the gateway, which the route takes."""
+    found: dict[tuple[NodeId, ClusterName], set[Component]] = defaultdict(set)
     for part in index.crossing:
         if part.kind is ComponentKind.OVERLAY and part.route_target is not None and part.node is not None:
-            found[part.node, part.route_target].append(part)
+            overlay = part.without_detail()
+            ways = (part, *(way for way in (overlay, overlay.reverse()) if way in index.crossing))
+            found[part.node, part.route_target].update(ways)
     return {key: tuple(sorted(parts)) for key, parts in found.items()}

@@ -244,7 +244,7 @@ TABLE: tuple[TableRow, ...] = (
             "Trust the packets: the fabric checks less than pods need. Look at what lies behind its own "
             "check: ranges, routes and filters on both gateways, and the nodes behind them."
         ),
-        parts=_any_of(Kind.TUNNEL, TablePart.ROUTE),
+        parts=_any_of(Kind.TUNNEL, Kind.OVERLAY, TablePart.ROUTE),
         note=Note.CLAIMED_UP,
     ),
     TableRow(
@@ -257,7 +257,7 @@ TABLE: tuple[TableRow, ...] = (
             "Look at the fabric's own check: its health-check address, a filter for its pings, and the log "
             "of the pod that writes the object."
         ),
-        parts=_any_of(Kind.TUNNEL, TablePart.ROUTE),
+        parts=_any_of(Kind.TUNNEL, Kind.OVERLAY, TablePart.ROUTE),
         note=Note.CLAIMED_DOWN,
     ),
     TableRow(

@@ -141,14 +141,14 @@ def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
         return FabricObject(reference, meta, problem="cannot be decoded")
     body = _project(whole, _tree_of(kind))
     for path in kind.secrets:
-        drop_field(body, _keys_of(path))
+        drop_field(body, read_path(path))
     return FabricObject(reference, meta, body if isinstance(body, dict) else {})
 
 
-def _keys_of(path: str) -> list[str]:
+def read_path(path: str) -> list[str]:
     r"""The keys of a dotted path.
 
-    >>> _keys_of(r"data.root\.pem")
+    >>> read_path(r"data.root\.pem")
     ['data', 'root.pem']
     """
     return [key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", path)]
@@ -168,7 +168,7 @@ _Tree: TypeAlias = "Mapping[str, _Tree | None]"
 def _tree_of(kind: FabricKind) -> _Tree:
     tree: dict[str, Any] = {}
     for path in kind.keeps:
-        *way, last = _keys_of(path)
+        *way, last = read_path(path)
         below = tree
         for key in way:
             below = below.setdefault(key, {})

@@ -183,6 +183,20 @@ def test_a_nodes_route_that_its_agent_calls_well_and_packets_find_missing() -> N
     assert not contradictions(found[lag])
 
 
+def test_a_node_whose_overlay_is_blocked_though_its_route_agent_calls_every_peer_connected() -> None:
+    lag = CLAIMS[ClaimKind.SUBMARINER_ROUTE_AGENT].lag_ns // INTERVAL
+    blocked = [fault("overlay-blocked", 3, 4 + 2 * lag, node="c01/w01", other="c01/gw1")]
+    claims = [claim(ClaimState.UP), route_claim(ClaimState.UP, "w01"), route_claim(ClaimState.UP, "w02")]
+    last = play(claims, blocked, intervals=lag + 12)[-1]
+    assert any(one.cause is Cause.OVERLAY_BLOCKED for one in last.findings)
+    (finding,) = contradictions(last)
+    assert {str(part) for part in finding.components} == {
+        "overlay(c01/w01→c01/gw1)",
+        "overlay(c01/gw1→c01/w01)",
+    }
+    assert "routeagents.submariner.io submariner-operator/w01" in texts(finding)[0]
+
+
 def test_every_kind_of_claim_has_a_row() -> None:
     assert set(CLAIMS) == set(ClaimKind)
 
