@@ -174,7 +174,7 @@ class ClaimContradictions:
             confidence=round(supposed.row.confidence * one.certainty, 4),
             summary=supposed.summary,
             evidence_for=(*self._quotes(one.claims), one.packets),
-            affected=one.packets.checks,
+            affected=one.packets.checks if one.note is Note.CLAIMED_UP else (),
             first_seen_ns=since_ns,
             last_seen_ns=self._now_ns,
             next_step=supposed.row.next_step,

@@ -152,6 +152,7 @@ def test_called_broken_and_answering_is_a_finding_after_the_same_time() -> None:
     assert set(map(str, finding.components)) == {"tunnel(c01→c02)", "tunnel(c02→c01)"}
     assert "calls" in str(finding.summary)
     assert "checks that cross it were answered" in texts(finding)[0]
+    assert finding.affected == (), "nothing fails because of it"
 
 
 def test_called_broken_while_some_packets_are_lost_is_left_to_the_packets() -> None:
