@@ -9,6 +9,7 @@ that is too large is kept as a name with its problem.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +31,9 @@ _MAX_ANNOTATION = 1024
 """Characters of an annotation or label that is kept."""
 CONDITION = ("type", "status", "message")
 """What is read of an entry of ``conditions``."""
+_MAX_SHARED = 64
+"""A text that is not longer is kept once, however many objects hold it: states, ids of clusters."""
+_NO_MARKS: Mapping[str, str] = {}
 Json: TypeAlias = Mapping[str, object]
 
 
@@ -154,10 +158,10 @@ def read_path(path: str) -> list[str]:
     return [key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", path)]
 
 
-def _choose(found: Mapping[str, str] | None, wanted: frozenset[str]) -> dict[str, str]:
-    return {
-        key: value for key, value in (found or {}).items() if key in wanted and len(value) <= _MAX_ANNOTATION
-    }
+def _choose(found: Mapping[str, str] | None, wanted: frozenset[str]) -> Mapping[str, str]:
+    if not found or wanted.isdisjoint(found):
+        return _NO_MARKS
+    return {key: value for key, value in found.items() if key in wanted and len(value) <= _MAX_ANNOTATION}
 
 
 _Tree: TypeAlias = "Mapping[str, _Tree | None]"
@@ -188,7 +192,7 @@ def _project(found: object, tree: _Tree | None) -> object:
 def _bounded(found: object, depth: int) -> object:
     """*found* without what no reader takes, so that no object holds much memory."""
     if isinstance(found, str):
-        return found if len(found) <= _MAX_STRING else found[:_MAX_STRING]
+        return sys.intern(found) if len(found) <= _MAX_SHARED else found[:_MAX_STRING]
     if isinstance(found, list):
         return [_bounded(each, depth - 1) for each in found[: MAX_LIST + 1]] if depth else None
     if isinstance(found, dict):
