@@ -28,6 +28,8 @@ from netprobe.model.prose import Prose
 
 _DEAD_CAUSES = TUNNEL_CAUSES | {Cause.ROUTE_MISSING, Cause.OVERLAY_BLOCKED}
 """Causes that say of a part that nothing passes it in one direction or both."""
+_HEALTHY_LOSS = 0.02
+"""Share of the probes over a part that may be lost though it is well; one lost probe always may."""
 _PAST = 100
 _NAMED_CHECKS = 20
 _QUOTED = 6
@@ -143,22 +145,25 @@ class ClaimContradictions:
     def _called_down(
         self, index: PlanIndex, observation: IntervalObservation | None
     ) -> Iterator[_Disagreement]:
-        """Claims of failure about parts over which every check was answered, for as long."""
+        """Claims of failure about parts that passed what healthy ones pass, for as long."""
         assert self._subjects is not None
         claimed: dict[tuple[str, tuple[Component, ...]], list[Claim]] = {}
         for claim, parts in self._subjects.parts.items():
             if claim.state is ClaimState.DOWN and not self._is_silent(claim):
-                claimed.setdefault((claim.fabric, parts), []).append(claim)
+                # What a node sends elsewhere takes the same overlay and may be lost behind it.
+                own = tuple(part for part in parts if part.route_target is not None) or parts
+                claimed.setdefault((claim.fabric, own), []).append(claim)
         well_since_ns = {}
         for key, claims in claimed.items():
             _, parts = key
-            numbers = _find_answered(index, observation, parts)
-            if not numbers:
+            passage = _find_passage(index, observation, parts)
+            if passage is None:
                 continue
             well_since_ns[key] = since_ns = self._well_since_ns.get(key, self._now_ns)
             if self._now_ns - since_ns >= max(CLAIMS[claim.kind].lag_ns for claim in claims):
-                told = f"packets: all {len(numbers)} checks that cross it were answered in the last interval"
-                packets = Evidence(Prose(told), index.ids(numbers[:_NAMED_CHECKS]))
+                told = f"packets: {passage.answered} of {passage.asked} probes that cross it were answered"
+                checks = index.ids(passage.checks[:_NAMED_CHECKS])
+                packets = Evidence(Prose(f"{told} in the last interval"), checks)
                 yield _Disagreement(Note.CLAIMED_DOWN, parts, tuple(claims), packets)
         self._well_since_ns = well_since_ns
 
@@ -206,17 +211,28 @@ def _by_fabric(claims: Iterable[Claim]) -> Iterator[tuple[Claim, ...]]:
     yield from map(tuple, found.values())
 
 
-def _find_answered(
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """What crossed some parts in one interval."""
+
+    checks: tuple[int, ...]
+    asked: int
+    answered: int
+
+
+def _find_passage(
     index: PlanIndex, observation: IntervalObservation | None, parts: tuple[Component, ...]
-) -> list[int]:
-    """The checks that cross *parts*, where each part has some and every one that was asked was answered."""
+) -> _Passage | None:
+    """What crossed *parts*; None unless each of them was crossed and lost no more than healthy links do."""
     if observation is None:
-        return []
-    answered: set[int] = set()
+        return None
+    seen = observation.seen
+    crossed: set[int] = set()
     for part in parts:
         numbers = np.fromiter(index.crossing.get(part, ()), np.int64)
-        asked = numbers[observation.seen.asked[numbers] > 0]
-        if not len(asked) or not observation.seen.is_good[asked].all():
-            return []
-        answered.update(asked.tolist())
-    return sorted(answered)
+        asked, answered = int(seen.asked[numbers].sum()), int(seen.reached[numbers].sum())
+        if not asked or asked - answered > max(1, _HEALTHY_LOSS * asked):
+            return None
+        crossed.update(numbers[seen.asked[numbers] > 0].tolist())
+    every = np.fromiter(sorted(crossed), np.int64)
+    return _Passage(tuple(sorted(crossed)), int(seen.asked[every].sum()), int(seen.reached[every].sum()))

@@ -151,7 +151,7 @@ def test_called_broken_and_answering_is_a_finding_after_the_same_time() -> None:
     (finding,) = contradictions(found[-1])
     assert set(map(str, finding.components)) == {"tunnel(c01→c02)", "tunnel(c02→c01)"}
     assert "calls" in str(finding.summary)
-    assert "checks that cross it were answered" in texts(finding)[0]
+    assert "probes that cross it were answered" in texts(finding)[0]
     assert finding.affected == (), "nothing fails because of it"
 
 
@@ -196,6 +196,14 @@ def test_a_node_whose_overlay_is_blocked_though_its_route_agent_calls_every_peer
         "overlay(c01/gw1→c01/w01)",
     }
     assert "routeagents.submariner.io submariner-operator/w01" in texts(finding)[0]
+
+
+def test_a_route_that_its_agent_calls_broken_and_that_passes_beside_another_links_fault() -> None:
+    lag = CLAIMS[ClaimKind.SUBMARINER_ROUTE_AGENT].lag_ns // INTERVAL
+    other = [fault("tunnel-down", 3, 2 * lag, source="c01", target="c03")]
+    last = play([route_claim(ClaimState.DOWN, "w01")], other, intervals=lag + 6)[-1]
+    (finding,) = contradictions(last)
+    assert list(map(str, finding.components)) == ["overlay(c01/w01→c01/gw1 to c02)"]
 
 
 def test_every_kind_of_claim_has_a_row() -> None:
