@@ -12,6 +12,7 @@ BENCHMARKS = {
     "cli": "benchmarks.cli",
     "discovery": "benchmarks.discovery",
     "evidence": "benchmarks.evidence",
+    "fabrics": "benchmarks.fabric_claims",
     "flood": "benchmarks.flood",
     "ingest": "benchmarks.ingest",
     "lab-score": "benchmarks.lab_score",

@@ -4,7 +4,8 @@ Read in this order: `intervals` (reports assembled to an interval, and its count
 (what the interval suggests: one detector per module, put into words by `diagnosis.decision_table`),
 `state.eligibility` (which failures count as evidence), `findings.lifecycle` (which hypotheses become findings
 and how long they last), `findings.missing_agents` (agents whose pod runs and that send no reports),
-`state.path_state`, and `plan.migration` (the next plan).
+`claims.contradictions` (what fabrics say that packets deny), `state.path_state`, and `plan.migration` (the
+next plan).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from netprobe.analysis.claims.contradictions import ClaimContradictions
 from netprobe.analysis.diagnosis.pipeline import DiagnosisPipeline
 from netprobe.analysis.findings.clocks import ClockFindings
 from netprobe.analysis.findings.lifecycle import FindingLifecycle
@@ -34,6 +36,7 @@ from netprobe.analysis.state.path_state import PathStateMachine
 from netprobe.errors import MisuseError
 from netprobe.model.component import Component
 from netprobe.model.expected_agents import ExpectedAgents
+from netprobe.model.fabric import Claim
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -92,6 +95,7 @@ class Analyst:
         self._missing = MissingAgents(late_after_ns=late_after_ns)
         self._clocks = ClockFindings()
         self._unexplained = UnexplainedLoss(self._index)
+        self._claims = ClaimContradictions()
         self._without_quorum = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
@@ -134,6 +138,10 @@ class Analyst:
         """The agents that should run, as their clusters' APIs say; one that does not report is a finding."""
         self._missing.expect(expected)
 
+    def hear_claims(self, claims: tuple[Claim, ...]) -> None:
+        """What fabrics claim now about links and routes, by our cluster names."""
+        self._claims.hear(claims)
+
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take in one report."""
         self._assembler.file(report, now_ns=now_ns)
@@ -163,12 +171,18 @@ class Analyst:
             self._evaluate(interval, now_ns=now_ns)
         last = self._observations[-1] if self._observations else None
         self._missing.see(self._index, last, self._findings.open, now_ns=now_ns)
+        self._claims.see(self._index, last, self._findings.open, now_ns=now_ns)
+        quoted = tuple(self._claims.quote(self._findings.open))
         agents = self._liveness.call(self._index, self._assembler, now_ns=now_ns)
         self._clocks.see(self._index, self._assembler.clocks.offsets_ns, agents.reporting, now_ns=now_ns)
         return Conclusion(
-            self._clocks.merge((*self._missing.merge(self._findings.open), *self._unexplained.open)),
+            self._clocks.merge((*self._missing.merge(quoted), *self._unexplained.open, *self._claims.open)),
             self._clocks.merge_past(
-                (*self._missing.merge_past(self._findings.past), *self._unexplained.past)
+                (
+                    *self._missing.merge_past(self._findings.past),
+                    *self._unexplained.past,
+                    *self._claims.past,
+                )
             ),
             self._path_states.states(now_ns=now_ns, sick=self._sick).all,
             agents.all,

@@ -19,6 +19,7 @@ from netprobe.collector.intent_watches import IntentWatches
 from netprobe.collector.ports import NewAnalyst
 from netprobe.model.component import Component
 from netprobe.model.expected_agents import ExpectedAgents
+from netprobe.model.fabric import Claim
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
@@ -99,6 +100,10 @@ class AnalysisLoop:
     def expect(self, agents: ExpectedAgents) -> None:
         """Take note of the agents that are expected to run."""
         self._analyst.expect(agents)
+
+    def hear_claims(self, claims: tuple[Claim, ...]) -> None:
+        """Take note of what fabrics claim now."""
+        self._analyst.hear_claims(claims)
 
     def narrow(self, finding: str, left: tuple[Component, ...], answers: tuple[str, ...]) -> None:
         """Keep only the components that on-demand checks left of an ambiguous finding."""

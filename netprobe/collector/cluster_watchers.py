@@ -16,14 +16,18 @@ from netprobe.bus.tokens import MAX_KEYS, TrustedCluster
 from netprobe.collector.admission import Admission
 from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
 from netprobe.collector.token_renewal import keep_token_fresh
+from netprobe.discovery.fabric_merge import find_claims
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.client import ClusterApi, open_api
+from netprobe.discovery.k8s.collection_watch import WatchSettings
+from netprobe.discovery.k8s.fabric_watch import FabricWatch
 from netprobe.discovery.k8s.facts import ClusterFacts, watched_kinds
 from netprobe.discovery.k8s.token_issuer import read_issuer
-from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster
 from netprobe.discovery.merge import NO_ACCESS, KnownCluster, keep_own, merge_inventory, ranges_of
 from netprobe.errors import NetprobeError
 from netprobe.model.expected_agents import ExpectedAgents
+from netprobe.model.fabric import Claim, FabricFacts
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.wire.messages import Presence
@@ -150,6 +154,11 @@ class FleetView:
             home=self.home,
         )
 
+    def claims(self) -> tuple[Claim, ...]:
+        """What fabrics claim about the clusters of the fleet."""
+        reported = {found.name: found.fabrics for found in self.known if found.fabrics}
+        return find_claims(reported, (found.name for found in self.known))
+
     def __call__(self, written: Inventory) -> Inventory:
         """The inventory to plan for."""
         self._say_doubts(written)
@@ -173,6 +182,7 @@ class _Follower:
         self._admission = admission
         self._changed = changed
         self._pace = pace
+        self._fabrics: tuple[FabricFacts, ...] = before._fabrics if before is not None else ()
         self._watched: WatchedCluster | None = before._watched if before is not None else None
         self._watch: ClusterWatch | None = None
         self._away = "" if registered.access else NO_ACCESS
@@ -184,7 +194,7 @@ class _Follower:
         away = self._away or (self._watch.away if self._watch is not None else "")
         # One reason for as long as it is away: the error of a failing connection differs from try to try.
         self._reason = (self._reason or away) if away else ""
-        return KnownCluster(self.registered.name, facts, self._reason)
+        return KnownCluster(self.registered.name, facts, self._reason, self._fabrics)
 
     async def run(self) -> None:
         """Watch; start again if that fails, for example because credentials are missing."""
@@ -204,9 +214,11 @@ class _Follower:
     async def _follow(self, api: ClusterApi) -> None:
         kinds = watched_kinds(self.registered.trusted.namespace)
         self._watch = ClusterWatch(api, self.registered.name, self._take, pace=self._pace, kinds=kinds)
+        fabrics = FabricWatch(api, self.registered.name, self._take_fabrics, pace=self._pace)
         self._away = ""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
+            group.create_task(fabrics.run())
             group.create_task(self._renew_keys(api))
             group.create_task(self._renew_token(api))
 
@@ -217,6 +229,16 @@ class _Follower:
         pods = {pod.uid: pod.agent.node for pod in self._watched.facts.agent_pods}
         is_all = not watched.away and "pods" not in watched.facts.unread
         self._admission.know_pods(self.registered.name, pods, vouched=is_all)
+
+    def _take_fabrics(self, fabrics: tuple[FabricFacts, ...]) -> None:
+        before = {unread for facts in self._fabrics for unread in facts.unread}
+        for facts in fabrics:
+            for unread in facts.unread:
+                if unread not in before:
+                    # A whole kind is a matter of rights, which a fabric that is not used does not need.
+                    level = logging.WARNING if unread.field else logging.INFO
+                    logger.log(level, "cluster %s: %s: %s", self.registered.name, facts.fabric, unread)
+        self._fabrics = fabrics
 
     async def _renew_keys(self, api: ClusterApi) -> None:
         while True:

@@ -54,6 +54,7 @@ class PlanPublication:
             await asyncio.sleep(every_s)
             await self._view.refresh(bus.find_present)
             self._analysis.expect(await self._find_expected_agents(bus))
+            self._analysis.hear_claims(self._view.claims())
             await asyncio.to_thread(self._rotation.tick)
             is_other = self._rotation.fleet is not self._analysis.fleet  # also by a tick whose bus was lost
             if is_other:

@@ -12,6 +12,7 @@ from netprobe.collector.persisted_state import PersistedState
 from netprobe.model.check import Plan
 from netprobe.model.component import Component
 from netprobe.model.expected_agents import ExpectedAgents
+from netprobe.model.fabric import Claim
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
@@ -32,6 +33,9 @@ class AnalystPort(Protocol):
 
     def expect(self, muster: ExpectedAgents) -> None:
         """Take note of the agents that are expected to run."""
+
+    def hear_claims(self, claims: tuple[Claim, ...]) -> None:
+        """Take note of what fabrics claim now."""
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take note of a report that arrived at *now_ns* (wall time)."""

@@ -1,7 +1,8 @@
 """One inventory out of all that tells about a fleet: what people wrote, what APIs say, who is there.
 
 Rules. Pure. Who exists in a registered cluster its API says; roles, links, outer addresses and everything
-else that no API knows a person says, in the inventory file, under the same names. Where the API of a cluster
+else that no API knows a person says, in the inventory file, under the same names. Where a person says nothing
+about them, a fabric does (`fabric_merge`). Each node and link keeps who said it. Where the API of a cluster
 is away, or was never reached, its agents speak for it: an agent that is present has a node. Such a cluster is
 marked. An address that cannot be one is left out, and so is one that an agent names outside of its cluster's
 ranges (`discovery.presence_ranges`).
@@ -13,10 +14,12 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from netprobe.discovery.fabric_merge import add_fabrics
 from netprobe.discovery.inventory.context_names import read_place
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.presence_ranges import PresenceRanges
-from netprobe.model.inventory import Cluster, Inventory, Node
+from netprobe.model.fabric import FabricFacts
+from netprobe.model.inventory import Cluster, Inventory, KnownFrom, Node, NodeRole
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 
 NEVER_READ = "its API has not been read yet"
@@ -35,6 +38,8 @@ class KnownCluster:
     """What its API told last; None where it never did."""
     away: str = ""
     """Why it cannot be asked at the moment."""
+    fabrics: tuple[FabricFacts, ...] = ()
+    """What the fabrics in it say."""
 
 
 def merge_inventory(written: Inventory, known: Iterable[KnownCluster], present: Present) -> Inventory:
@@ -51,7 +56,8 @@ def merge_inventory(written: Inventory, known: Iterable[KnownCluster], present: 
         clusters[name] = _overlay(cluster, clusters[name]) if name in clusters else cluster
         agents |= found.facts.agents if found.facts is not None else frozenset()
         agents |= here.keys() if cluster.away else frozenset()
-    return replace(written, clusters=tuple(clusters.values()), agents=frozenset(agents))
+    whole = replace(written, clusters=tuple(clusters.values()), agents=frozenset(agents))
+    return add_fabrics(whole, {name: found.fabrics for name, found in registered.items()}, written)
 
 
 def ranges_of(written: Inventory, found: KnownCluster) -> PresenceRanges:
@@ -80,7 +86,7 @@ def _with_present(cluster: Cluster, here: Present) -> Cluster:
     """*cluster* with the nodes of agents that are connected although no source lists them."""
     nodes = {node.name: node for node in cluster.nodes}
     for agent, told in sorted(here.items()):
-        node = nodes.get(agent.node) or Node(NodeName(agent.node))
+        node = nodes.get(agent.node) or Node(NodeName(agent.node), known_from=KnownFrom.AGENT)
         addresses = tuple(told)
         if agent.plane is Plane.HOST:
             node = replace(node, host_addresses=node.host_addresses or addresses)
@@ -111,9 +117,11 @@ def _overlay(cluster: Cluster, written: Cluster) -> Cluster:
 def _overlay_node(node: Node, said: Node | None) -> Node:
     if said is None:
         return node
+    known_from = KnownFrom.FILE if said.role is NodeRole.GATEWAY else node.known_from
     return replace(
-        node, role=said.role, outer_addresses=said.outer_addresses, passive=said.passive, ssh=said.ssh
-    )
+        node, role=said.role, outer_addresses=said.outer_addresses, passive=said.passive, ssh=said.ssh,
+        known_from=known_from,
+    )  # fmt: skip
 
 
 def _plain(node: Node) -> Node:

@@ -24,6 +24,16 @@ class NodeRole(StrEnum):
     WORKER = "worker"
 
 
+class KnownFrom(StrEnum):
+    """Who says that something exists, where it is not a fabric, which is named as itself."""
+
+    FILE = "inventory file"
+    API = "Kubernetes API"
+    AGENT = "agent"
+    """An agent that is connected; its cluster's API is away or was never reached."""
+    FLAT = "flat option"
+
+
 class LinkKind(StrEnum):
     """How two clusters are connected."""
 
@@ -49,6 +59,8 @@ class Node:
     """A gateway on standby, which forwards no traffic until it takes over."""
     ssh: SshAccess | None = None
     """SSH access to the node; None if it has none."""
+    known_from: str = ""
+    """Who says which role it has: a fabric's name, or one of `KnownFrom`; empty: the inventory file."""
 
     def addresses(self, plane: Plane) -> tuple[str, ...]:
         """Addresses of this node's agent on *plane*."""
@@ -92,6 +104,8 @@ class Cluster:
     pod_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     dns_addresses: tuple[str, ...] = ()
+    remapped_cidrs: tuple[str, ...] = ()
+    """Ranges at which other clusters reach its pods and services in place of their own addresses."""
     pod_mtu: int = 1500
     is_site: bool = False
     transit: bool = False
@@ -131,6 +145,11 @@ class Link:
     """Addresses of the source's end of the link (of its WireGuard interface): packets to them from the other
     end always cross this link, regardless of route preference."""
     target_addresses: tuple[str, ...] = ()
+    is_remapped: bool = False
+    """Whether pods behind it are reached at other addresses than their own. Which ones is not known here, so
+    nothing is asked over it, and the coverage lists its clusters as not joined."""
+    known_from: str = ""
+    """Who says that it exists: a fabric's name, or one of `KnownFrom`; empty: the inventory file."""
 
     @property
     def name(self) -> str:

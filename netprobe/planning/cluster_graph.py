@@ -135,6 +135,8 @@ class ClusterGraph:
 
     def _index_links(self) -> None:
         for link, detail in zip(self.inventory.links, self.inventory.link_details(), strict=True):
+            if link.is_remapped:
+                continue
             near = self._gateways(link.source, link.source_gateway, link)
             far = self._gateways(link.target, link.target_gateway, link)
             for carries, one, other in _pair_gateways(near, far):

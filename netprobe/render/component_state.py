@@ -108,7 +108,7 @@ class ComponentStates:
 def read_component_states(snapshot: Snapshot) -> ComponentStates:
     """Derive the state of every component that a check crosses or a finding names."""
     found = {component: crossed.to_part() for component, crossed in _collect(snapshot).items()}
-    for finding in reversed(snapshot.findings):  # the most certain finding comes last and wins
+    for finding in reversed(_find_blaming(snapshot)):  # the most certain finding comes last and wins
         for hidden in (*finding.hidden, *finding.indistinguishable):
             found[hidden] = ComponentState(
                 PathState.UNKNOWN, finding, paths=found.get(hidden, ComponentState()).paths
@@ -117,7 +117,7 @@ def read_component_states(snapshot: Snapshot) -> ComponentStates:
             for blamed in finding.components:
                 back = blamed.reverse()
                 found[back] = replace(found.get(back, ComponentState()), state=PathState.UP, finding=None)
-    for finding in reversed(snapshot.findings):
+    for finding in reversed(_find_blaming(snapshot)):
         for blamed in finding.components:
             found[blamed] = _blame(finding, found.get(blamed, ComponentState()))
     for status in snapshot.agents:
@@ -130,6 +130,11 @@ def read_component_states(snapshot: Snapshot) -> ComponentStates:
     return ComponentStates(found)
 
 
+def _find_blaming(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """The findings that say how a component is. What a status says of it is wrong in either direction."""
+    return tuple(one for one in snapshot.findings if one.cause is not Cause.STATUS_CONTRADICTED)
+
+
 def _blame(finding: Finding, before: ComponentState) -> ComponentState:
     if finding.cause in UNMEASURED:
         return ComponentState(PathState.UNKNOWN, finding, paths=before.paths)
@@ -140,8 +145,9 @@ def _blame(finding: Finding, before: ComponentState) -> ComponentState:
 
 def _collect(snapshot: Snapshot) -> dict[Component, _Crossings]:
     paths = {path.check: path for path in snapshot.paths}
-    blamed = {component for finding in snapshot.findings for component in finding.components}
-    affected = {check for finding in snapshot.findings for check in finding.affected}
+    findings = _find_blaming(snapshot)
+    blamed = {component for finding in findings for component in finding.components}
+    affected = {check for finding in findings for check in finding.affected}
     crossings: dict[Component, _Crossings] = {}
     for legs in snapshot.legs:
         path = paths.get(legs.check)
@@ -189,7 +195,7 @@ def node_state(snapshot: Snapshot, health: ComponentStates, node: NodeId) -> Com
     own = health.of_all((parts.node_out(node), parts.node_in(node)))
     if own.finding is not None and own.state is not PathState.UNKNOWN:
         return own
-    for finding in snapshot.findings:
+    for finding in _find_blaming(snapshot):
         if any(_is_on_node(component, node) for component in finding.components):
             whole_node = finding.cause in _WHOLE_NODE_CAUSES
             return ComponentState(

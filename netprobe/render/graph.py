@@ -19,7 +19,7 @@ import networkx as nx
 
 from netprobe.model import component as parts
 from netprobe.model.component import Component, ComponentKind
-from netprobe.model.inventory import Cluster, Inventory, Link, Node
+from netprobe.model.inventory import Cluster, Inventory, KnownFrom, Link, Node
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
@@ -103,6 +103,7 @@ class _GraphBuilder:
             cluster=cluster.name,
             role=node.role.value,
             addresses=" ".join(node.host_addresses),
+            known_from=node.known_from or KnownFrom.FILE.value,
             **self._state_attributes(part),
         )
         self._graph.add_edge(cluster.name, name, key="contains", kind="contains")
@@ -158,6 +159,8 @@ class _GraphBuilder:
                 link=link.kind.value,
                 mechanism=link.mechanism or link.kind.value,
                 mtu=link.mtu,
+                outer_port=link.outer_port,
+                known_from=link.known_from or KnownFrom.FILE.value,
                 **self._state_attributes(self._health.of_link(component)),
             )
 

@@ -49,7 +49,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.CONNTRACK_FULL: "connection table of {at} is full",
     Cause.SELECTIVE_DROP: "{part} loses {traffic}",
     Cause.MEMBER_DOWN: "{part} loses {loss} of the flows",
-    Cause.STATUS_CONTRADICTED: "{link} is reported connected, but passes no packets",
+    Cause.STATUS_CONTRADICTED: "the reported status of {link} contradicts the packets",
     Cause.INTENT_BROKEN: "{pair} should pass, but does not: {detail}",
     Cause.INTENT_LEAK: "leak {pair}: {detail}",
     Cause.AGENT_SICK: "agent {at} is not measuring",

@@ -88,6 +88,7 @@ class ClusterDoc(_InventoryStruct, frozen=True):
     pod_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     dns_addresses: tuple[str, ...] = ()
+    remapped_cidrs: tuple[str, ...] = ()
     pod_mtu: int = 1500
     nodes: tuple[NodeDoc, ...] = ()
     services: tuple[ServiceDoc, ...] = ()
@@ -107,6 +108,7 @@ class LinkDoc(_InventoryStruct, frozen=True):
     balanced: bool = False
     source_addresses: tuple[str, ...] = ()
     target_addresses: tuple[str, ...] = ()
+    is_remapped: bool = False
 
 
 class ForwardDoc(_InventoryStruct, frozen=True):
@@ -190,4 +192,6 @@ def _document_of(inventory: Inventory) -> InventoryDoc:
     plain = msgspec.to_builtins(inventory) | {"agents": sorted(str(agent) for agent in inventory.agents)}
     for cluster in plain["clusters"]:
         del cluster["away"]  # the current state of a cluster's API is not part of the document
+    for known in (*plain["links"], *(node for cluster in plain["clusters"] for node in cluster["nodes"])):
+        del known["known_from"]  # what a person writes is known from that person
     return msgspec.convert(plain, InventoryDoc)

@@ -20,11 +20,12 @@ from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
 from netprobe.collector.token_renewal import keep_in_secret, keep_kubeconfig, renew_token
 from netprobe.deploy.install.objects import READER_TOKEN_S, cluster_wide, everything
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi, open_api
+from netprobe.discovery.k8s.collection_watch import WatchSettings
 from netprobe.discovery.k8s.facts import watched_kinds
 from netprobe.discovery.k8s.kubeconfig import read_contexts
 from netprobe.discovery.k8s.schema import Named
 from netprobe.discovery.k8s.token_request import read_span
-from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster
 from netprobe.errors import NetprobeError
 from netprobe.model.names import ClusterName
 from tests.e2e.cluster.client import Clusters

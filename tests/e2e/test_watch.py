@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from netprobe.discovery.k8s.client import open_api
+from netprobe.discovery.k8s.collection_watch import WatchSettings
 from netprobe.discovery.k8s.kubeconfig import read_contexts
-from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster
 from netprobe.model.names import ClusterName
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import STAGING, node

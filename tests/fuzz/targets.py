@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-TARGETS = ("icmp", "stamp", "batches", "bus", "documents", "hosts", "tokens")
+TARGETS = ("icmp", "stamp", "batches", "bus", "documents", "fabrics", "hosts", "tokens")
 
 
 class FuzzTarget(Protocol):

@@ -235,6 +235,32 @@ TABLE: tuple[TableRow, ...] = (
         note=Note.CALLED_CONNECTED,
     ),
     TableRow(
+        "fabric-claims-up",
+        Cause.STATUS_CONTRADICTED,
+        0.95,
+        "{detail} calls {parts} connected, but packets do not pass: monitoring based on that status sees "
+        "nothing.",
+        Prose(
+            "Trust the packets: the fabric checks less than pods need. Look at what lies behind its own "
+            "check: ranges, routes and filters on both gateways, and the nodes behind them."
+        ),
+        parts=_any_of(Kind.TUNNEL, Kind.OVERLAY, TablePart.ROUTE),
+        note=Note.CLAIMED_UP,
+    ),
+    TableRow(
+        "fabric-claims-down",
+        Cause.STATUS_CONTRADICTED,
+        0.85,
+        "{detail} calls {parts} broken, but packets pass: names, fail-over and alerts that follow that "
+        "status are misled.",
+        Prose(
+            "Look at the fabric's own check: its health-check address, a filter for its pings, and the log "
+            "of the pod that writes the object."
+        ),
+        parts=_any_of(Kind.TUNNEL, Kind.OVERLAY, TablePart.ROUTE),
+        note=Note.CLAIMED_DOWN,
+    ),
+    TableRow(
         "tunnel-mtu-one-way",
         Cause.TUNNEL_MTU,
         0.95,

@@ -37,6 +37,7 @@ READER_TOKEN_S = 7 * 24 * 3_600
 """Life of a reader's token: so long a hub may be away until `netprobe install` has to give it another one."""
 EXTRAS = (
     "availability", "flat", "net-raw", "network-policy", "persistent", "prometheus-rule", "service-monitor",
+    "cilium", "consul", "istio", "linkerd", "liqo", "mcs-api", "skupper", "submariner",
 )  # fmt: skip
 """Components of ``manifests/`` that an installation may have; certificates, it makes itself."""
 _COMPONENT = "app.kubernetes.io/component"

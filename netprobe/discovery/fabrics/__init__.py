@@ -1,7 +1,8 @@
-"""Multi-cluster systems, one file each: how to see that one is installed.
+"""Multi-cluster systems, one file each: how to see that one is installed, and what its objects say.
 
-Rule: detection costs one call. ``GET /apis`` lists every API group, aggregated ones too, and needs no rights
-on any object. A group says that a system is installed, never that it works.
+Rules. Detection costs one call: ``GET /apis`` lists every API group, aggregated ones too, and needs no rights
+on any object. A group says that a system is installed, never that it works. Reading is pure: an adapter names
+the kinds and fields that it reads, gets the objects, and returns facts; it never raises for what is in them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from netprobe.discovery.fabrics import (
     kubefed,
     linkerd,
     liqo,
+    mcs,
     ocm,
     skupper,
     submariner,
 )
+from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects
+from netprobe.model.fabric import FabricFacts
 
 
 class Fabric(Protocol):
@@ -34,9 +38,23 @@ class Fabric(Protocol):
         ...
 
 
+class ReadableFabric(Fabric, Protocol):
+    """A fabric whose objects are read."""
+
+    KINDS: tuple[FabricKind, ...]
+    """What is listed and watched of it, where the server has it."""
+
+    def read(self, objects: FabricObjects) -> FabricFacts:
+        """What its objects in one cluster say. Pure; what does not fit is named and skipped."""
+        ...
+
+
 FABRICS: tuple[Fabric, ...] = (
     submariner, liqo, istio, linkerd, consul, cilium, skupper, admiral, karmada, ocm, kubefed,
+    mcs,
 )  # fmt: skip
+READABLE: tuple[ReadableFabric, ...] = (submariner, liqo, istio, linkerd, consul, cilium, skupper, mcs)
+"""Those whose objects are read, in the order in which their facts are listed."""
 
 
 def find_fabrics(groups: frozenset[str]) -> tuple[str, ...]:

@@ -130,6 +130,7 @@ def _find_errors(document: InventoryDoc) -> Iterator[_FieldError]:
 def _cluster_errors(cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     yield from _each(cluster.pod_cidrs, _network_error, (*at, "pod_cidrs"))
     yield from _each(cluster.service_cidrs, _network_error, (*at, "service_cidrs"))
+    yield from _each(cluster.remapped_cidrs, _network_error, (*at, "remapped_cidrs"))
     yield from _each(cluster.dns_addresses, _address_error, (*at, "dns_addresses"))
     yield from _within(cluster.pod_mtu, _MTU, (*at, "pod_mtu"))
     yield from _names((node.name for node in cluster.nodes), (*at, "nodes"), "name")

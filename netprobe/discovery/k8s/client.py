@@ -75,15 +75,31 @@ class ClusterApi:
             body = await response.read()
         return self.decode(body, kind, path)
 
-    async def list(self, path: str, kind: type[T], selector: str = "") -> tuple[tuple[T, ...], str]:
-        """Read a list page by page: its objects, and the resource version to watch from."""
+    async def list(
+        self, path: str, kind: type[T], selector: str = "", *, name: str = ""
+    ) -> tuple[tuple[T, ...], str]:
+        """Read a list page by page: its objects, and the resource version to watch from.
+
+        *selector* is of labels; with *name* only objects of that name are asked for, in every namespace.
+        """
         items: list[T] = []
-        query: dict[str, str | int] = {"limit": PAGE} | ({"labelSelector": selector} if selector else {})
+        version = ""
+        async for page, version in self.pages(path, kind, selector, name=name):  # noqa: B007 - the last counts
+            items += page
+        return tuple(items), version
+
+    async def pages(
+        self, path: str, kind: type[T], selector: str = "", *, name: str = "", size: int = PAGE
+    ) -> AsyncIterator[tuple[tuple[T, ...], str]]:
+        """Read a list as `list` does, for who does not keep it whole: each page, with the version so far."""
+        query: dict[str, str | int] = {"limit": size}
+        query |= {"labelSelector": selector} if selector else {}
+        query |= {"fieldSelector": f"metadata.name={name}"} if name else {}
         while True:
             page = await self.get(path, ListOf[kind], query)  # type: ignore[valid-type]
-            items += page.items
+            yield page.items, page.metadata.resource_version
             if not page.metadata.next_page:
-                return tuple(items), page.metadata.resource_version
+                return
             query["continue"] = page.metadata.next_page
 
     async def stream(
@@ -161,7 +177,7 @@ class ClusterApi:
         """Read *body* as *kind*; what does not fit is a :class:`RemoteFormatError` naming the field."""
         try:
             return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RemoteFormatError(f"{self.context}: {path}: {error}") from error
 
     @asynccontextmanager

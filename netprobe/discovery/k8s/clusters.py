@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from netprobe.discovery.inventory.context_names import ClusterPlace, read_place, short_name
 from netprobe.discovery.k8s.client import open_api
+from netprobe.discovery.k8s.fabric_objects import read_fabrics
 from netprobe.discovery.k8s.facts import ClusterFacts, parse_cluster, read_objects
 from netprobe.discovery.k8s.kubeconfig import Context
 from netprobe.errors import NetprobeError
+from netprobe.model.fabric import FabricFacts
 from netprobe.model.names import ClusterName
 
 _TOGETHER = 16
@@ -28,6 +30,7 @@ class ReadableCluster:
 
     context: Context
     facts: ClusterFacts
+    fabrics: tuple[FabricFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ async def read_clusters(
         place = read_place(context.name, pattern)
         try:
             async with gate, asyncio.timeout(timeout_s), open_api(context) as api:
-                return ReadableCluster(context, parse_cluster(names[context], await read_objects(api), place))
+                facts = parse_cluster(names[context], await read_objects(api), place)
+                return ReadableCluster(context, facts, await read_fabrics(api))
         except TimeoutError:
             why = f"{context}: {context.server} gave no answer within {timeout_s:g} s"
         except NetprobeError as error:

@@ -17,9 +17,10 @@ from netprobe.discovery.fabrics import find_fabrics
 from netprobe.discovery.inventory.context_names import ClusterPlace, read_place
 from netprobe.discovery.k8s import schema
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.collection_watch import ObjectKind
 from netprobe.discovery.k8s.services import find_services
 from netprobe.model.expected_agents import AgentPod
-from netprobe.model.inventory import Cluster, Node, Service
+from netprobe.model.inventory import Cluster, KnownFrom, Node, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 
 AGENT_LABEL = "app.kubernetes.io/name=netprobe-agent"
@@ -34,16 +35,6 @@ _OS_LABEL = "kubernetes.io/os"
 """Every kubelet sets it."""
 _ZONE = "topology.kubernetes.io/zone"
 _IDENTITY = "cluster.clusterset.k8s.io"
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectKind:
-    """A kind of objects that discovery reads and watches."""
-
-    name: str
-    path: str
-    shape: type[Any]
-    selector: str = ""
 
 
 KINDS = (
@@ -224,6 +215,7 @@ def _node_of(node: schema.NodeObject, pods: Iterable[schema.Pod]) -> Node:
         pod_addresses=tuple(address.ip for pod in on_pod_plane[:1] for address in pod.status.pod_ips),
         pod_cidrs=node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ()),
         zone=node.metadata.labels.get(_ZONE, ""),
+        known_from=KnownFrom.API,
     )
 
 

@@ -5,7 +5,8 @@ may be added but never renamed. Times are wall-clock nanoseconds (``_ns``) or IS
 unknown values are null, never 0.
 
 - ``netprobe/topology``: ``clusters[]`` with ``nodes[]`` and their ``agents[]``, ``services[]``; ``links[]``,
-  one entry per direction.
+  one entry per direction. Who says that a node has its role is its ``source``; of a link it is
+  ``known_from``, because its ``source`` is the cluster where it begins.
 - ``netprobe/matrix``: ``names``, ``pairs[]`` with the paths by state; pairs without checks are absent.
 - ``netprobe/agents``, ``netprobe/coverage``, ``netprobe/findings``: the contents of their tables.
 - ``netprobe/diagnosis``: ``findings[]`` with their ``blast_radius`` (node pairs, services);
@@ -76,6 +77,8 @@ def _topology(graph: nx.MultiDiGraph[str]) -> Document:
             "kind": data["link"],
             "mechanism": data["mechanism"],
             "mtu": data["mtu"],
+            "outer_port": data["outer_port"] or None,
+            "known_from": data["known_from"],
             **_state_fields(data),
             "loss": data.get("loss"),
             "rtt_ms": data.get("rtt_ms"),
@@ -119,6 +122,7 @@ def _node(name: str, data: Mapping[str, object], inside: list[tuple[str, dict[st
     return {
         "name": data["label"],
         "role": data["role"],
+        "source": data["known_from"],
         "addresses": str(data["addresses"]).split(),
         **_state_fields(data),
         "agents": [

@@ -5,7 +5,7 @@ Rule: clusters that cannot be read are highlighted, and the full error of each i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 
@@ -15,10 +15,14 @@ from netprobe.discovery.k8s.clusters import (
     UnreadableCluster,
     find_duplicates,
 )
+from netprobe.model.fabric import FabricFacts
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count
 from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import new_table
+
+_NOTES = 3
+"""Lines about one cluster's fabrics below the table; the document has all."""
 
 
 def clusters_table(readings: Sequence[Reading]) -> RenderableType:
@@ -64,9 +68,16 @@ def _row(reading: ReadableCluster) -> tuple[RenderableType, ...]:
         facts.version,
         nodes,
         str(len(facts.agents)),
-        "\n".join(facts.fabrics) or "–",
+        "\n".join(_name_fabrics(reading)) or "–",
         "\n".join(ranges) or "–",
     )
+
+
+def _name_fabrics(reading: ReadableCluster) -> Iterator[str]:
+    """Every fabric that is installed; of one that is read, how many clusters it joins to this one."""
+    links = {facts.fabric: len(facts.links) for facts in reading.fabrics if facts.links}
+    for name in reading.facts.fabrics:
+        yield f"{name}, {count(links[name], 'link')}" if name in links else name
 
 
 def _cell(name: str, environment: str, region: str, ordinal: str) -> Text:
@@ -82,6 +93,7 @@ def _notes(readings: Sequence[Reading]) -> list[str]:
             name = reading.facts.cluster.name
             if reading.facts.unread:
                 notes.append(f"{name}: may not list {', '.join(reading.facts.unread)}")
+            notes += [f"{name}: {line}" for line in _unread(reading)]
             if reading.facts.virtual_nodes:
                 notes.append(f"{name}: {count(reading.facts.virtual_nodes, 'virtual node')} left out")
             if reading.facts.windows_nodes:
@@ -89,6 +101,12 @@ def _notes(readings: Sequence[Reading]) -> list[str]:
             if reading.context.name != name:
                 notes.append(f"{name}: reached by context {reading.context.name}")
     return notes
+
+
+def _unread(reading: ReadableCluster) -> list[str]:
+    """What of its fabrics could not be read: the first lines, and how many more."""
+    lines = [f"{facts.fabric}: {one}" for facts in reading.fabrics for one in facts.unread]
+    return lines if len(lines) <= _NOTES else [*lines[:_NOTES], f"{len(lines) - _NOTES} more of its fabrics"]
 
 
 def clusters_document(readings: Sequence[Reading]) -> Document:
@@ -129,4 +147,22 @@ def _entry(reading: Reading) -> Document:
                 "namespaces": list(facts.namespaces), "network_policies": list(facts.network_policies),
                 "virtual_nodes": facts.virtual_nodes,
                 "windows_nodes": facts.windows_nodes, "unread": list(facts.unread),
+                "fabric_facts": [_fabric(each) for each in reading.fabrics],
             }  # fmt: skip
+
+
+def _fabric(facts: FabricFacts) -> Document:
+    """What one fabric says, under its own ids of clusters."""
+    return {
+        "fabric": facts.fabric, "cluster": facts.cluster or None,
+        "gateways": [{"cluster": one.cluster, "node": one.node, "active": one.is_active,
+                      "outer_addresses": list(one.outer_addresses)} for one in facts.gateways],
+        "links": [{"source": one.source, "target": one.target, "mechanism": one.mechanism or None,
+                   "outer_port": one.outer_port or None, "remapped": one.is_remapped} for one in facts.links],
+        "services": [{"name": one.qualified, "exported": one.is_exported, "clusters": list(one.clusters)}
+                     for one in facts.services],
+        "claims": [{"object": str(one.object), "field": one.field, "value": one.value, "says": one.state,
+                    "source": one.subject.source, "target": one.subject.target,
+                    "node": one.subject.node or None, "written_ns": one.written_ns} for one in facts.claims],
+        "unread": [str(one) for one in facts.unread],
+    }  # fmt: skip

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.deploy.visit.lifecycle import Visit
+from netprobe.discovery.fabric_merge import add_fabrics
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.k8s.kubeconfig import Context
@@ -57,10 +58,12 @@ async def visit_clusters(
 
 
 def build_inventory(staying: VisitSession) -> Inventory:
-    """Who is there, flat: every node is its own way to the other clusters."""
+    """Who is there, joined as fabrics say; where none does, flat: every node is its own way to others."""
     clusters = tuple(_cluster(one, staying.visits[one.cluster.name]) for one in staying.facts)
     agents = frozenset(agent for one in staying.facts for agent in one.agents)
-    return join_flat(Inventory(clusters=clusters, agent_port=staying.settings.port, agents=agents))
+    apart = Inventory(clusters=clusters, agent_port=staying.settings.port, agents=agents)
+    joined = add_fabrics(apart, staying.fabrics, Inventory())
+    return joined if joined.links else join_flat(apart)
 
 
 def _cluster(facts: ClusterFacts, visit: Visit) -> Cluster:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from netprobe.deploy.visit.lifecycle import (
@@ -20,6 +20,7 @@ from netprobe.deploy.visit.lifecycle import (
 )
 from netprobe.discovery.k8s.client import ClusterApi, open_api
 from netprobe.discovery.k8s.clusters import name_clusters
+from netprobe.discovery.k8s.fabric_objects import read_fabrics
 from netprobe.discovery.k8s.facts import (
     PLANE_LABEL,
     ClusterFacts,
@@ -30,6 +31,7 @@ from netprobe.discovery.k8s.kubeconfig import Context
 from netprobe.discovery.k8s.pod_exec import ExecStream, run_in_pod
 from netprobe.discovery.k8s.schema import Pod
 from netprobe.errors import NetprobeError
+from netprobe.model.fabric import FabricFacts
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 
 T = TypeVar("T")
@@ -58,6 +60,7 @@ class VisitSession:
     settings: VisitSettings
     visits: Mapping[ClusterName, Visit]
     facts: tuple[ClusterFacts, ...]
+    fabrics: Mapping[ClusterName, tuple[FabricFacts, ...]] = field(default_factory=dict)
 
     @property
     def pods(self) -> dict[AgentId, tuple[Visit, Pod]]:
@@ -78,6 +81,8 @@ class VisitSession:
         yield from (line for visit in self.visits.values() for line in visit.missing)
         for one in self.facts:
             yield from (f"{one.cluster.name}: {kind} could not be listed" for kind in one.unread)
+        for name, fabrics in self.fabrics.items():
+            yield from (f"{name}: {each.fabric}: {one}" for each in fabrics for one in each.unread)
 
 
 @asynccontextmanager
@@ -104,7 +109,8 @@ async def stay(
             )  # fmt: skip
             visits = dict(zip(apis, await _all(coming), strict=True))
             facts = await _all(_understand(name, visit) for name, visit in visits.items())
-            yield VisitSession(settings, visits, tuple(facts))
+            fabrics = await _all(read_fabrics(visit.api) for visit in visits.values())
+            yield VisitSession(settings, visits, tuple(facts), dict(zip(visits, fabrics, strict=True)))
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from netprobe.collector.settings import Settings
 from netprobe.errors import NetprobeError
 from netprobe.model.component import Component, ComponentKind, Written, node_out, pod_out
 from netprobe.model.expected_agents import ExpectedAgents
+from netprobe.model.fabric import Claim
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -48,6 +49,9 @@ class Counting:
         return frozenset()
 
     def expect(self, muster: ExpectedAgents) -> None:
+        pass
+
+    def hear_claims(self, claims: tuple[Claim, ...]) -> None:
         pass
 
     def observe(self, report: Report, *, now_ns: int) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from netprobe.collector.admission import Admission
 from netprobe.collector.cluster_watchers import ClusterWatchers, FleetView
 from netprobe.collector.registry import ClusterRegistry
-from netprobe.discovery.k8s.watch import WatchSettings
+from netprobe.discovery.k8s.collection_watch import WatchSettings
 from netprobe.model.expected_agents import AgentPod, ExpectedAgents
+from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.wire.messages import Presence
 from tests.unit.discovery.api_server import (
@@ -21,6 +22,7 @@ from tests.unit.discovery.api_server import (
     serve,
     write_kubeconfig,
 )
+from tests.unit.discovery.fabrics import submariner_objects
 
 PATIENCE_S = 60
 PACE = WatchSettings(settle_s=0.01, retry_s=0.01)
@@ -129,3 +131,52 @@ async def test_while_the_api_is_away_its_pods_are_not_sure(tmp_path: Path) -> No
                 await survey.refresh(nobody)
         assert survey.expected_agents().unsure == {ClusterName("prod")}
         assert by_node(survey.expected_agents())["w1"].runs
+
+
+FABRIC = {"submariner.io/v1": ["gateways", "endpoints", "clusters", "routeagents"]}
+GATEWAY_ADDRESSES = {"east": "192.0.2.11", "west": "198.51.100.21"}
+
+
+def joined(own: str, peer: str) -> Served:
+    """A cluster whose only node is Submariner's gateway."""
+    gateway = node(f"{own}-gw")
+    gateway["status"]["addresses"] = [{"type": "InternalIP", "address": GATEWAY_ADDRESSES[own]}]
+    said = submariner_objects.east() | {
+        "gateways": [submariner_objects.gateway(own, submariner_objects.connection(peer))],
+        "routeagents": [],
+    }
+    return Served(items={"nodes": [gateway], **said}, resources=dict(FABRIC))
+
+
+async def test_a_fabric_joins_registered_clusters_without_a_written_word(tmp_path: Path) -> None:
+    async with serve(joined("east", "west")) as east, serve(joined("west", "east")) as west:
+        for name, served in {"prod": east, "staging": west}.items():
+            write_kubeconfig(tmp_path / f"{name}.kubeconfig", served.url)
+            told = {"name": name, "kubeconfig": f"{name}.kubeconfig"}
+            (tmp_path / f"{name}.yaml").write_text(json.dumps(told))
+        watchers = ClusterWatchers(ClusterRegistry(tmp_path), Admission(), pace=PACE)
+        view = FleetView(watchers, flat=True)
+        running = asyncio.ensure_future(watchers.run())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while len(view.claims()) < 2:
+                    await asyncio.sleep(0.01)
+                    await view.refresh(nobody)
+            (link,) = view(Inventory()).links
+            assert (link.name, link.known_from) == ("ipsec:prod–staging", "Submariner")
+            assert {(claim.subject.source, claim.subject.target) for claim in view.claims()} == {
+                ("prod", "staging"),
+                ("staging", "prod"),
+            }
+            # The API of one end goes: what was known of it stays, the link too.
+            write_kubeconfig(tmp_path / "staging.kubeconfig", "http://127.0.0.1:1")
+            registration = {"name": "staging", "kubeconfig": "staging.kubeconfig", "in_cluster": False}
+            (tmp_path / "staging.yaml").write_text(json.dumps(registration))
+            async with asyncio.timeout(PATIENCE_S):
+                while not any(found.away for found in view.known):
+                    await asyncio.sleep(0.01)
+                    await view.refresh(nobody)
+            assert view(Inventory()).links == (link,)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)

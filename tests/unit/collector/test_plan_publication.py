@@ -11,6 +11,7 @@ import pytest
 
 from netprobe.cli.actions.collector import plan
 from netprobe.collector.persisted_state import PersistedState
+from netprobe.model.fabric import Claim
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.tasks import end_tasks
@@ -24,6 +25,31 @@ class Stubborn(Counting):
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         raise ZeroDivisionError
+
+
+class Listening(Counting):
+    """Keeps what it hears of fabrics."""
+
+    def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
+        super().__init__(inventory, fleet)
+        self.heard: list[tuple[Claim, ...]] = []
+
+    def hear_claims(self, claims: tuple[Claim, ...]) -> None:
+        self.heard.append(claims)
+
+
+async def test_the_analysis_hears_what_fabrics_claim_in_every_interval(tmp_path: Path) -> None:
+    analysts: list[Listening] = []
+
+    def new_analyst(inventory: Inventory, fleet: FleetPlan) -> Listening:
+        analysts.append(Listening(inventory, fleet))
+        return analysts[-1]
+
+    with collector_parts(tmp_path, new_analyst=new_analyst) as here:
+        running = asyncio.create_task(here.service.publication.run(ListBus(), every_s=0.01))
+        await until(lambda: len(analysts[-1].heard) >= 2)
+        await end_tasks([running])
+    assert set(analysts[-1].heard) == {()}, "no cluster is registered"
 
 
 async def test_published_plans_name_the_addresses_of_the_bus(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ class Served:
     """Resources that nothing may be done with, and single rights: a verb and a resource."""
     reviewed: list[str] = field(default_factory=list)
     """What was asked whether it may be done."""
+    resources: dict[str, list[str]] = field(default_factory=dict)
+    """By group and version (``submariner.io/v1``) the plurals that it has; their objects are in `items`."""
+    preferred: dict[str, str] = field(default_factory=dict)
+    """By group its preferred version, where that is not the first of `resources`."""
     go: asyncio.Event = field(default_factory=asyncio.Event)
     """No watch tells or is refused anything before."""
 
@@ -49,7 +53,9 @@ class Served:
         if path == "/version":
             return web.json_response({"gitVersion": "v1.36.2"})
         if path == "/apis":
-            return web.json_response({"groups": [{"name": name} for name in self.groups]})
+            return web.json_response({"groups": [self._group(name) for name in self._groups()]})
+        if (version := path.removeprefix("/apis/")) in self.resources:
+            return web.json_response({"resources": [{"name": name} for name in self.resources[version]]})
         if path == IDENTITY:
             if isinstance(self.identity, int):
                 return web.json_response({"message": "no"}, status=self.identity)
@@ -62,13 +68,35 @@ class Served:
             return web.json_response({"status": {"allowed": is_allowed}})
         if path == "/api/v1/namespaces/kube-system":
             return web.json_response({"metadata": {"name": "kube-system", "uid": self.url}})
-        if path not in PATHS:
+        return await self._answer_collection(path, request)
+
+    async def _answer_collection(self, path: str, request: web.Request) -> web.StreamResponse:
+        kind = PATHS.get(path) or self._find_resource(path)
+        if kind is None:
             return web.json_response({"message": "nothing"}, status=404)
+        if kind in self.forbidden:
+            return web.json_response({"message": f"{kind} is forbidden"}, status=403)
         if "watch" in request.query:
-            return await self._watch(PATHS[path], request)
-        self.lists[PATHS[path]] += 1
-        items = self.items.get(PATHS[path], [])
+            return await self._watch(kind, request)
+        self.lists[kind] += 1
+        items = self.items.get(kind, [])
         return web.json_response({"metadata": {"resourceVersion": "5"}, "items": items})
+
+    def _groups(self) -> list[str]:
+        return list(dict.fromkeys((*self.groups, *(one.partition("/")[0] for one in self.resources))))
+
+    def _group(self, name: str) -> Json:
+        versions = [one for one in self.resources if one.startswith(f"{name}/")]
+        if not versions:
+            return {"name": name}
+        preferred = self.preferred.get(name, versions[0])
+        listed = [{"groupVersion": one, "version": one.partition("/")[2]} for one in versions]
+        return {"name": name, "versions": listed, "preferredVersion": {"groupVersion": preferred}}
+
+    def _find_resource(self, path: str) -> str | None:
+        """The plural of a collection of `resources`."""
+        version, _, name = path.removeprefix("/apis/").rpartition("/")
+        return name if name in self.resources.get(version, ()) else None
 
     async def _watch(self, kind: str, request: web.Request) -> web.StreamResponse:
         self.watched.setdefault(kind, []).append(request.query["resourceVersion"])

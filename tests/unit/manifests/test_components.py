@@ -67,7 +67,11 @@ def test_every_component_can_be_installed_but_certificates() -> None:
 
 def test_what_stands_in_no_namespace_is_known_to_who_removes() -> None:
     found = objects.extra_objects(EXTRAS, of_the_hub=False)
-    assert {one["kind"] for one in objects.cluster_wide(found)} == {"PriorityClass"}
+    assert {one["kind"] for one in objects.cluster_wide(found)} == {
+        "PriorityClass",
+        "ClusterRole",
+        "ClusterRoleBinding",
+    }
     hubs = objects.extra_objects(EXTRAS, of_the_hub=True)
     assert {"PersistentVolumeClaim", "ServiceMonitor", "PriorityClass"} <= {one["kind"] for one in hubs}
     assert "PersistentVolumeClaim" not in {one["kind"] for one in found}

@@ -29,6 +29,17 @@ def test_a_dead_tunnel_is_down_and_takes_nothing_else_with_it() -> None:
     assert {part.state for component, part in health.parts.items() if component not in down} == {PathState.UP}
 
 
+def test_a_status_that_packets_contradict_paints_nothing_red() -> None:
+    dead, well = fleets.tunnel_down(), fleets.healthy()
+    said = replace(fleets.tunnel_down_finding(), id="said", cause=Cause.STATUS_CONTRADICTED)
+    before, after = (
+        read_component_states(one) for one in (dead, replace(dead, findings=(*dead.findings, said)))
+    )
+    assert after.parts == before.parts
+    called_down = read_component_states(replace(well, findings=(replace(said, affected=()),)))
+    assert {part.state for part in called_down.parts.values()} == {PathState.UP}
+
+
 def test_one_direction_is_down_while_the_other_is_seen_to_pass() -> None:
     found = fleets.one_way_finding()
     snapshot = fleets.snapshot_of(

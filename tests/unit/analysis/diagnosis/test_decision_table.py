@@ -96,6 +96,8 @@ PUBLISHED = [
     "dns-forward-missing",
     "dns-lossy",
     "duplicated",
+    "fabric-claims-down",
+    "fabric-claims-up",
     "flows-hashed",
     "gateway-node-down",
     "gateway-not-forwarding",

@@ -44,6 +44,7 @@ async def test_kinds_that_the_hub_does_not_know_are_told_before_anything_is_made
 
 async def test_each_cluster_is_asked_for_the_rights_that_it_needs(tmp_path: Path) -> None:
     groups = ["monitoring.coreos.com", "policy", "networking.k8s.io", "scheduling.k8s.io"]
+    groups += ["rbac.authorization.k8s.io"]
     hub, spoke = Served(groups=groups), Served(groups=groups)
     await check(tmp_path, EXTRAS, hub, spoke)
     of_the_hub = {"persistentvolumeclaims", "poddisruptionbudgets", "servicemonitors", "prometheusrules"}

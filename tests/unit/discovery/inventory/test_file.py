@@ -96,6 +96,13 @@ MISTAKES = [
     ("an agent without address", "prod/w1/pod]", "dev/gw/pod]", "21:24", "has no pod address"),
     ("no agent id", "prod/w1/pod]", "prod/w1]", "21:24", "is not <cluster>/<node>/pod"),
     ("an agent twice", "prod/w1/pod]", "prod/gw/host]", "21:24", "'prod/gw/host' is given twice"),
+    (
+        "host bits in a remapped range",
+        "pod_cidrs: [10.2.0.0/16]",
+        "remapped_cidrs: [10.2.0.1/16]",
+        "16:22",
+        "'10.2.0.1/16' is not a network",
+    ),
     ("an unknown field", "pod_cidrs: [10.2", "pod_cidr: [10.2", "16:5", "unknown field"),
 ]
 

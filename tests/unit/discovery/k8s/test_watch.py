@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from netprobe.discovery.k8s.client import open_api
+from netprobe.discovery.k8s.collection_watch import WatchSettings
 from netprobe.discovery.k8s.facts import KINDS
 from netprobe.discovery.k8s.kubeconfig import read_contexts
-from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster
 from netprobe.model.names import ClusterName
 from tests.unit.discovery.api_server import Served, serve, write_kubeconfig
 

@@ -1,0 +1,1 @@
+"""What fabrics claim about links and routes, held against what packets show."""
