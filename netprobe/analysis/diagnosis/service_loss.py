@@ -8,7 +8,7 @@ loss that a healthy service may have. Nodes that lose alike accuse what they sha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +34,9 @@ _LITTLE = 0.25
 """What lost more than this part of the others' share is not acquitted."""
 _MOST = 0.9
 """Beyond this share it fails as a whole."""
-_ONSETS = 2.0
+_ONSETS = 1.5
 """How often each failing check must have begun to fail: an outage or a rollout begins once."""
-_LEAST_ONSETS = 3.0
+_LEAST_ONSETS = 2.5
 _LEAST_QUIET, _MOST_QUIET = 3, 20
 _PATIENCE = 3
 _FADED = 20.0
@@ -62,30 +62,44 @@ def find_partly_failing(
     """Service proxies, services, servers and zones that lose a share of what they are asked."""
     suspected = np.flatnonzero((losses.lost > 0) & (losses.quiet <= _MOST_QUIET))
     suspected = suspected[~np.isin(suspected, list(without))]
-    columns = dict.fromkeys(part_itself(index.checks[number]) for number in suspected.tolist())
+    targets = dict.fromkeys(_server_of(part_itself(index.checks[number])) for number in suspected.tolist())
     blamed: dict[Component, set[int]] = defaultdict(set)
-    for target in columns:
+    for target in targets:
         asked = [c for c in _checks_of(index, target) if losses.asked[c.number] > 0]
         left = [c for c in asked if c.number not in without]
         # The rest of what is explained already says nothing of the nodes whose losses are left out.
         is_rest = any(c.number in without and losses.lost[c.number] > 0 for c in asked)
-        for part, numbers in _blame(losses, left):
+        for part, numbers in _blame_names(losses, left):
             if not is_rest or part.kind is not ComponentKind.SERVICE_PROXY:
-                blamed[_zone_or_server(losses, index, part, numbers)].update(numbers)
+                blamed[part].update(numbers)
     return tuple(_build(losses, index, part, numbers) for part, numbers in absorb(blamed).items())
 
 
-def _zone_or_server(
-    losses: ServiceLosses, index: PlanIndex, part: Component, numbers: list[int]
-) -> Component:
-    """*part*, or the server where its other names are lost as well."""
-    if not part.zone:
-        return part
-    server = part.without_detail()
-    others = [c for c in map(index.checks.__getitem__, index.crossing[server]) if part_itself(c) != part]
-    rest = _gather(losses, [check for check in others if losses.asked[check.number] > 0])
-    rate = _gather(losses, [index.checks[number] for number in numbers]).share
-    return part if not rest.asked or _is_acquitted(rest, rate) else server
+def _server_of(part: Component) -> Component:
+    """A DNS server for each of its zones; every other part is its own."""
+    return part.without_detail() if part.zone else part
+
+
+def _blame_names(losses: ServiceLosses, checks: list[CheckFacts]) -> Iterator[tuple[Component, list[int]]]:
+    """All names of a server are judged together, and only where that shows nothing zone by zone."""
+    zones: dict[Component, list[CheckFacts]] = defaultdict(list)
+    for check in checks:
+        zones[part_itself(check)].append(check)
+    found = list(_blame(losses, checks))
+    if not found and len(zones) > 1:
+        found = [one for group in zones.values() for one in _blame(losses, group)]
+    for part, numbers in found:
+        yield (_zone_or_server(losses, zones) if part.kind is ComponentKind.DNS else part), numbers
+
+
+def _zone_or_server(losses: ServiceLosses, zones: Mapping[Component, list[CheckFacts]]) -> Component:
+    """The zone that loses most, or the server where its other names are lost as well."""
+    groups = {zone: _gather(losses, checks) for zone, checks in zones.items()}
+    worst = max(groups, key=lambda zone: groups[zone].share)
+    rest = [check for zone, checks in zones.items() if zone != worst for check in checks]
+    if not rest or _is_acquitted(_gather(losses, rest), groups[worst].share):
+        return worst
+    return _server_of(worst)
 
 
 def _is_acquitted(group: _QuestionGroup, rate: float) -> bool:
@@ -94,11 +108,11 @@ def _is_acquitted(group: _QuestionGroup, rate: float) -> bool:
 
 
 def _checks_of(index: PlanIndex, part: Component) -> list[CheckFacts]:
-    """The checks whose last part is *part*."""
+    """The checks whose last part is *part*, or a zone of it."""
     return [
         index.checks[number]
         for number in sorted(index.crossing[part])
-        if index.served[number] and part_itself(index.checks[number]) == part
+        if index.served[number] and _server_of(part_itself(index.checks[number])) == part
     ]
 
 
@@ -165,15 +179,15 @@ def _bound(group: _QuestionGroup, rate: float) -> float:
 
 def _build(losses: ServiceLosses, index: PlanIndex, part: Component, numbers: set[int]) -> Hypothesis:
     checks = np.array(sorted(numbers), np.int64)
-    group = _QuestionGroup(checks, float(losses.asked[checks].sum()), float(losses.lost[checks].sum()))
     failing = checks[losses.lost[checks] > 0].tolist()
+    loss = min(1.0, float(losses.lost[failing].sum() / max(losses.losing[failing].sum(), 1.0)))
     nodes = {index.checks[number].source.node_id for number in failing}
     is_dns = all(index.checks[number].aspect is Aspect.DNS for number in failing)
     kind = TablePart.DNS_ZONE if part.zone else part.kind
     where = f"{part.source} {part.service_name}".rstrip()
     text = (
         f"{len(failing)} of {len(checks)} checks from {len(nodes)} nodes fail now and then: lately "
-        f"{100 * group.share:.0f} % of what they ask"
+        f"{100 * loss:.0f} % of what they ask"
     )
     return build_hypothesis(
         Symptom(kind, answer=Answer.LOSSY),
@@ -184,18 +198,18 @@ def _build(losses: ServiceLosses, index: PlanIndex, part: Component, numbers: se
             "where": where,
             "zone": part.zone,
             "port": part.port,
-            "loss": f"{100 * group.share:.0f} %",
+            "loss": f"{100 * loss:.0f} %",
             "detail": "DNS questions" if is_dns else "questions to services",
         },
         evidence=(Evidence(Prose(text), index.ids(failing)), *_others(losses, index, checks)),
-        loss=round(group.share, 3),
+        loss=round(loss, 3),
         patience=_PATIENCE,
     )
 
 
 def _others(losses: ServiceLosses, index: PlanIndex, checks: IntArray) -> Iterator[Evidence]:
     """Checks that ask the same and lose nothing."""
-    targets = {part_itself(index.checks[number]) for number in checks.tolist()}
+    targets = {_server_of(part_itself(index.checks[number])) for number in checks.tolist()}
     same = {check.number for target in targets for check in _checks_of(index, target)}
     fine = [
         n for n in sorted(same.difference(checks.tolist())) if losses.asked[n] > 0 and losses.lost[n] < 1e-3

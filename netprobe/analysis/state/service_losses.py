@@ -28,6 +28,8 @@ class ServiceLosses:
         checks = len(index.checks)
         self.asked: FloatArray = np.zeros(checks)
         self.lost: FloatArray = np.zeros(checks)
+        self.losing: FloatArray = np.zeros(checks)
+        """Asked since a check began to lose some: healthy times do not thin the share out."""
         self.onsets: FloatArray = np.zeros(checks)
         """How often a check began to fail after an interval in which it did not."""
         self.quiet: IntArray = np.full(checks, _NEVER)
@@ -37,7 +39,8 @@ class ServiceLosses:
     def see(self, observation: IntervalObservation, *, excused: Collection[int]) -> None:
         """Count one interval; *excused* checks fail because something behind them is broken."""
         seen = observation.seen
-        for counts in (self.asked, self.lost, self.onsets):
+        self.losing[self.quiet > _MEMORY] = 0
+        for counts in (self.asked, self.lost, self.losing, self.onsets):
             np.multiply(counts, 1 - 1 / _MEMORY, out=counts)
         self.quiet += 1
         counted = (seen.asked > 0) & self._served
@@ -45,6 +48,7 @@ class ServiceLosses:
         lost = np.where(counted, seen.asked - seen.reached, 0)
         failing = lost > 0
         self.asked += np.where(counted, seen.asked, 0)
+        self.losing += np.where(counted & (failing | (self.losing > 0)), seen.asked, 0)
         self.lost += lost
         self.onsets += failing & ~self._was_failing
         self.quiet[failing] = 0
@@ -53,7 +57,7 @@ class ServiceLosses:
     def replan(self, migration: PlanMigration) -> None:
         """Go on with the next plan."""
         after = ServiceLosses(migration.after)
-        for name in ("asked", "lost", "onsets", "quiet", "_was_failing"):
+        for name in ("asked", "lost", "losing", "onsets", "quiet", "_was_failing"):
             migration.array(getattr(self, name), fresh=getattr(after, name))
             setattr(self, name, getattr(after, name))
         self._served = after._served

@@ -162,3 +162,16 @@ def test_suspects_stand_strongest_first() -> None:
     answer = ENGINE.localise(observe(ring(12), sent=1000, loss=loss, seed=2))
     assert all(first.gain >= second.gain for first, second in pairwise(answer.suspects))
     assert answer.suspects[0].components == ("out5",)
+
+
+@pytest.mark.parametrize(("sent", "is_sure"), [(3, False), (300, True)])
+def test_what_explains_nearly_as_well_is_a_rival_until_enough_was_sent(sent: int, is_sure: bool) -> None:
+    """Only one row tells the two parts apart."""
+    paths = [("a", "b"), ("a", "b"), ("a", "b"), ("b",)]
+    lost = np.array([sent // 3] * 3 + [0])
+    observations = Observations(matrix_of_paths(paths), np.array([sent] * 4), lost.astype(np.int64))
+    (suspect,) = GreedyLikelihood(threshold=1.0, background=1e-4).localise(observations).suspects
+    assert suspect.components == ("a",)
+    assert (suspect.rivals == ()) is is_sure
+    assert (suspect.share > 0.99) is is_sure
+    assert 0 < suspect.share <= 1
