@@ -26,6 +26,8 @@ from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.traffic import TrafficCondition
 
 _MOST_KNOWN = 2_000
+_DEAD_LOSS = 0.9
+"""A class that loses more than this is dead, and leaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,12 @@ class SelectiveLocaliser(Generic[L]):
             self.table.components[one.component],
             search.classes(one.component).conditions_of(one.first, one.second),
         )
+        loss = one.size if one.mode in MIXTURES else float(-np.expm1(-one.size))
         return SelectiveSuspect(
             component=mine[0],
             conditions=mine[1],
-            mode=one.mode,
-            loss=one.size if one.mode in MIXTURES else float(-np.expm1(-one.size)),
+            mode=LossMode.DEAD if one.mode is LossMode.RATE and loss >= _DEAD_LOSS else one.mode,
+            loss=loss,
             rows=tuple(one.rows.tolist()),
             gain=posterior.net,
             confidence=posterior.confidence,

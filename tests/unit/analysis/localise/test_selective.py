@@ -246,3 +246,8 @@ def test_a_dead_class_is_seen_beside_a_mixture_at_the_same_part() -> None:
     found = suspects(sent, random.binomial(sent, share))
     assert {one.component for one in found} == {"gateway a"}
     assert {one.mode for one in found} == {LossMode.DEAD, LossMode.HASH}
+
+
+def test_a_class_that_leaks_a_little_is_dead() -> None:
+    found = locate(*lose(lambda row: row[:2] == ("a", "b") and row[3] == "tcp", loss=0.95))
+    assert found == [("tunnel ab", (TrafficCondition("protocol", "tcp"),), LossMode.DEAD)]
