@@ -22,6 +22,7 @@ from netprobe.errors import InputError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
+from netprobe.model.units import SECOND_NS
 from netprobe.render.labels import headline
 from netprobe.render.terminal.tables import render_text, topology_table
 
@@ -100,6 +101,11 @@ def _print_summary(drill: FaultDrill, output: Path, started: float) -> None:
     verdicts, false = drill.scorer.verdicts, drill.scorer.false_findings
     right = sum(verdict.named_right for verdict in verdicts)
     say(styled(f"\n{right} of {len(verdicts)} faults named right, {len(false)} false findings.", bold=True))
+    if late := sum(verdict.named_right and not drill.is_in_time(verdict) for verdict in verdicts):
+        deadline_s = drill.deadline_ns / SECOND_NS
+        say(
+            f"{late} of them after more than {deadline_s:.0f} s, so the exit code is 1: is this machine busy?"
+        )
     for seen in false.values():
         say(f"  ✗ {headline(seen.finding)}")
     say(f"See {output}/report.html, {output}/topology.png, {output}/maps/; ask again, offline:")
