@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,80 @@ def test_the_oldest_is_dropped_and_counted(tmp_path: Path) -> None:
     assert drain(spool) == [3, 4, 5]
 
 
-def test_a_torn_file_is_dropped_and_the_others_survive(tmp_path: Path) -> None:
+def spoil_head(data: bytes) -> bytes:
+    return bytes(8) + data[8:]
+
+
+def turn_a_bit(data: bytes) -> bytes:
+    """What may well be read as another report: one number differs."""
+    start = data.rindex(SECOND.to_bytes(4, "big"))
+    return data[:start] + (SECOND ^ 1).to_bytes(4, "big") + data[start + 4 :]
+
+
+SPOILT = {
+    "torn": lambda data: data[:10],
+    "head": spoil_head,
+    "zeroed": lambda data: bytes(len(data)),
+    "one bit": turn_a_bit,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("end", ["report", "copy"])
+def test_a_spoilt_file_costs_nothing_while_its_copy_is_whole(
+    tmp_path: Path, end: str, spoil: Callable[[bytes], bytes]
+) -> None:
+    spool = Spool(tmp_path)
+    for sequence in (1, 2):
+        spool.put(make_report(sequence))
+    for file in tmp_path.glob(f"*.{end}"):
+        file.write_bytes(spoil(file.read_bytes()))
+    again = Spool(tmp_path)
+    assert again.peek() == make_report(1)
+    assert drain(again) == [1, 2]
+    assert again.windows_dropped == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["report", "copy"])
+def test_a_report_whose_file_or_copy_is_gone_is_sent_once(tmp_path: Path, end: str) -> None:
+    spool = Spool(tmp_path)
+    for sequence in (1, 2):
+        spool.put(make_report(sequence))
+    for file in tmp_path.glob(f"*.{end}"):
+        file.unlink()
+    assert drain(Spool(tmp_path)) == [1, 2]
+
+
+def test_copies_make_room_before_any_report_does(tmp_path: Path) -> None:
+    size = max(len(encode_report(make_report(sequence))) for sequence in range(1, 6))
+    spool = Spool(tmp_path, max_bytes=4 * size)
+    for sequence in (1, 2):
+        spool.put(make_report(sequence))
+    assert len(list(tmp_path.glob("*.copy"))) == 2
+    for sequence in (3, 4):
+        spool.put(make_report(sequence))
+    assert list(tmp_path.glob("*.copy")) == []
+    assert drain(spool) == [1, 2, 3, 4]
+    assert spool.windows_dropped == 0
+
+
+def test_files_of_an_earlier_build_are_sent(tmp_path: Path) -> None:
+    (tmp_path / "00000000000000000007-2.report").write_bytes(encode_report(make_report(1)))
+    spool = Spool(tmp_path)
+    spool.put(make_report(2))
+    assert drain(Spool(tmp_path)) == [1, 2]
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_report_whose_both_files_are_spoilt_is_dropped_and_counted(
+    tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
     spool = Spool(tmp_path)
     spool.put(make_report(1))
     spool.put(make_report(2))
-    first = min(tmp_path.iterdir())
-    first.write_bytes(first.read_bytes()[:10])
+    for file in sorted(tmp_path.iterdir())[:2]:
+        file.write_bytes(spoil(file.read_bytes()))
     (tmp_path / "00000000000000000009-1.part").write_bytes(b"half")
     again = Spool(tmp_path)
     assert drain(again) == [2]
@@ -103,18 +172,22 @@ def strange_files(folder: Path) -> None:
 def test_strange_things_among_the_reports_stop_nothing(tmp_path: Path) -> None:
     Spool(tmp_path).put(make_report(1))
     strange_files(tmp_path)
+    strange = set(tmp_path.iterdir()) - set(tmp_path.glob("*0-2-*"))
+    assert len(strange) == 5
     spool = Spool(tmp_path)
     spool.put(make_report(2))
     assert drain(spool) == [1, 2]
     assert not spool.refuses
-    assert len(list(tmp_path.iterdir())) == 5
+    assert set(tmp_path.iterdir()) == strange
 
 
 def test_the_greatest_number_leaves_room_for_the_next(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.put(make_report(1))
-    (entry,) = tmp_path.iterdir()
+    (entry,) = tmp_path.glob("*.report")
     entry.rename(tmp_path / f"{10**20 - 1}-2.report")
+    (copy,) = tmp_path.glob("*.copy")
+    copy.rename(tmp_path / f"{10**20 - 1}-2.report.copy")
     spool = Spool(tmp_path)
     spool.put(make_report(2))
     assert sorted(drain(Spool(tmp_path))) == [1, 2]
@@ -184,7 +257,7 @@ async def test_what_the_bus_did_not_take_is_on_disk_and_goes_out_later_in_order(
     bus.is_there = False
     for sequence in (1, 2, 3):
         outbox.put(make_report(sequence))
-        await settle(lambda want=sequence: len(list(tmp_path.iterdir())) == want)
+        await settle(lambda want=sequence: len(list(tmp_path.glob("*.report"))) == want)
     bus.is_there = True
     await settle(lambda: len(spool) == 0)
     sending.cancel()
