@@ -5,9 +5,9 @@ outbox and spool, as an agent does. Everything lives on a small tmpfs in a mount
 own, so that nothing is left behind whatever happens. Time is compressed: an interval is a second. Nothing is
 compared with a peer; the bars are ours:
 
-- ``reports_sent`` = ``reports_stored`` + ``reports_destroyed``. A report is stored once it was in a history,
-  also in one that was spoilt later. It is destroyed where its only copy was in a file that the experiment
-  spoilt; ``destroyed_unsaid`` (bar 0) counts experiments in which health does not say so.
+- ``reports_sent`` = ``reports_stored``. A report is stored once it was in a history, also in one that was
+  spoilt later. ``reports_destroyed`` counts those whose every copy was in files that the experiment spoilt;
+  ``destroyed_unsaid`` (bar 0) counts experiments in which health does not say so.
 - ``green_while_unmeasured`` (bar 0): paths shown up although nothing was stored for longer than the analysis
   waits.
 - ``restarts_by_hand`` (bar 0): experiments after which reports are not taken again. A killed collector is

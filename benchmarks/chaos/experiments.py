@@ -46,7 +46,11 @@ KILLS, KILLS_SMALL = 50, 3
 _SEED = 15
 _SHOWN_LOG = 4_000
 _CLOCK_SEEN = ('netprobe_findings{cause="clock"}', "netprobe_agent_clock_offset_seconds{")
-_DESTROYED_SEEN = ("netprobe_reports_destroyed_total", "netprobe_stream_damages_total")
+_DESTROYED_SEEN = (
+    "netprobe_reports_destroyed_total",
+    "netprobe_reports_sent_again_total",
+    "netprobe_stream_damages_total",
+)
 
 
 async def fill_the_disk(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:

@@ -5,7 +5,8 @@ jittered pause; in the meantime ``publish`` fails at once and the caller keeps w
 plan on the plan's own subject and asks for the newest one after each connection and now and then, so that
 nothing missed stays missed. Where the plan says at which address the bus itself is, an agent goes there, past
 names and services, if it can: what it tells of a broken service proxy must not be carried by that proxy. It
-asks for no consumer of its own, which lets its rights name exactly one key.
+asks for no consumer of its own, which lets its rights name exactly one key. The last reports that the bus
+took are kept in memory: if the bus loses some before they are stored, the collector asks for them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from netprobe.bus.connection import (
 from netprobe.bus.encryption import can_be_at, expect_url
 from netprobe.bus.login import Login, ServerTrust
 from netprobe.bus.questions import Answerer, answer_message
+from netprobe.bus.sent_reports import SentReports
 from netprobe.bus.subjects import (
     plan_get_subject,
     plan_subject,
@@ -48,6 +50,12 @@ from netprobe.wire.messages import (
     encode_reply,
 )
 from netprobe.wire.reports import encode_report
+from netprobe.wire.resend import (
+    RESEND_HEADER,
+    ResendReply,
+    decode_resend_request,
+    encode_resend_reply,
+)
 
 FIRST_PAUSE_S = 0.2
 DIRECT_TIMEOUT_S = 2.0
@@ -56,6 +64,9 @@ LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
 QUESTIONS_AT_ONCE = 8
 _QUESTIONS_WAITING = 16
+_SEND_AGAIN_PAUSE_S = 0.25
+_SEND_AGAIN_ATTEMPTS = 80
+"""The stream refuses a report while it holds enough of this agent's."""
 
 
 class AgentBus:
@@ -93,6 +104,7 @@ class AgentBus:
         """Direct addresses of the bus that were tried since the plan named them."""
         self._turns = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._answering = BackgroundTasks()
+        self._sent = SentReports()
 
     @classmethod
     async def connect(
@@ -144,7 +156,9 @@ class AgentBus:
 
         Raises :class:`BusAwayError` at once while the bus is away, and after *timeout_s* without an answer.
         """
-        await self._store(windows_subject(self._agent), encode_report(report), timeout_s=timeout_s)
+        data = encode_report(report)
+        await self._store(windows_subject(self._agent), data, timeout_s=timeout_s)
+        self._sent.note(report.boot, report.sequence, data)
 
     async def announce(self, presence: Presence, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         """Say that the agent is there; it is forgotten unless it is said again in time."""
@@ -259,7 +273,8 @@ class AgentBus:
         if not message.reply:
             return
         await self._turns.acquire()
-        task = self._answering.start(self._answer(message), name=f"{self._agent}: answering a question")
+        answering = self._send_again(message) if message.header(RESEND_HEADER) else self._answer(message)
+        task = self._answering.start(answering, name=f"{self._agent}: answering a question")
         task.add_done_callback(lambda _: self._turns.release())
 
     async def _answer(self, message: Message) -> None:
@@ -270,6 +285,32 @@ class AgentBus:
             return
         with suppress(SystemRefusedError):
             await connection.publish(message.reply, encode_reply(reply))
+
+    async def _send_again(self, message: Message) -> None:
+        """Answer with the numbers that are still here, then put them into the stream once more."""
+        try:
+            request = decode_resend_request(message.data)
+        except RemoteFormatError as error:
+            logger.warning("%s: dropped: %s", self._agent, error)
+            return
+        mine = request.agent == self._agent
+        kept = self._sent.find(request.boot, request.first, request.last) if mine else ()
+        reply = ResendReply(self._agent, tuple(each.number for each in kept))
+        connection = self._connection
+        if connection is None:
+            return
+        with suppress(SystemRefusedError):
+            await connection.publish(message.reply, encode_resend_reply(reply))
+        for each in kept:
+            await self._store_patiently(windows_subject(self._agent), each.data)
+
+    async def _store_patiently(self, subject: str, data: bytes) -> None:
+        for _ in range(_SEND_AGAIN_ATTEMPTS):
+            with suppress(SystemRefusedError):
+                await self._store(subject, data, timeout_s=REQUEST_TIMEOUT_S)
+                return
+            await asyncio.sleep(_SEND_AGAIN_PAUSE_S)
+        logger.warning("%s: a report could not be sent again", self._agent)
 
 
 def refusal_in(ack: bytes) -> str | None:

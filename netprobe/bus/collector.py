@@ -32,6 +32,7 @@ from netprobe.bus.subjects import (
     agent_of,
     plan_subject,
     presence_subject,
+    probe_subject,
     query_subject,
     stream_of,
 )
@@ -42,6 +43,12 @@ from netprobe.model.units import SECOND_NS
 from netprobe.tasks import BackgroundTasks
 from netprobe.wire.messages import MAX_PRESENCE_BYTES, Presence, decode_presence, encode_plan
 from netprobe.wire.reports import MAX_REPORT_BYTES
+from netprobe.wire.resend import (
+    RESEND_HEADER,
+    ResendRequest,
+    decode_resend_reply,
+    encode_resend_request,
+)
 
 API_TIMEOUT_S = 5.0
 PULL_S = 5.0
@@ -127,6 +134,22 @@ class CollectorBus:
         """Tell the stream that these need not come again."""
         for delivery in deliveries:
             await self._connection.publish(delivery.token, b"+ACK")
+
+    async def ask_again(self, request: ResendRequest) -> tuple[int, ...] | None:
+        """Ask an agent for reports that are missing: the numbers that it sends again.
+
+        None where it is not there now. None of them where it has none, or is of a build that keeps none.
+        """
+        try:
+            reply = await self._connection.request(
+                probe_subject(request.agent), encode_resend_request(request),
+                timeout_s=API_TIMEOUT_S, headers={RESEND_HEADER: "1"},
+            )  # fmt: skip
+            return decode_resend_reply(reply.data).numbers
+        except RemoteFormatError:
+            return ()
+        except SystemRefusedError:
+            return None
 
     async def publish_beat(self, data: bytes, *, timeout_s: float) -> None:
         """Put a message of our own behind the reports that wait; return when the stream has stored it."""

@@ -18,6 +18,7 @@ from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
 from netprobe.model.window import Report
 from netprobe.wire.messages import Presence
+from netprobe.wire.resend import ResendRequest
 
 
 class AnalystPort(Protocol):
@@ -77,6 +78,9 @@ class ReportBus(Protocol):
 
     async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
         """These are stored and need not be delivered again."""
+
+    async def ask_again(self, request: ResendRequest) -> tuple[int, ...] | None:
+        """The numbers of missing reports that their agent sends again; None where it does not answer."""
 
 
 class PlanBus(Protocol):

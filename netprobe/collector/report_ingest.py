@@ -4,7 +4,8 @@ Rules: a report is acknowledged after it is stored and before it is analysed, so
 and counts none twice. While the history cannot be written, reports wait on the bus, unacknowledged; a damaged
 one is replaced by an empty one. An agent that sends much waits for its own reports, and not others for it:
 each agent's first report of a batch is stored before the rest, large ones come last, and who sends more than
-its allowance is acknowledged late (`report_allowance`).
+its allowance is acknowledged late (`report_allowance`). What the bus lost is asked for at its agent, which
+keeps the last ones (`report_gaps`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.limited_log import LimitedLog
 from netprobe.collector.ports import ReportBus
 from netprobe.collector.report_allowance import ReportAllowance
-from netprobe.collector.report_gaps import ReportGaps
+from netprobe.collector.report_gaps import MOST_OPEN, ReportGap, ReportGaps
 from netprobe.collector.report_validation import ReportValidator, ValidatedReports
 from netprobe.collector.round_trip import RoundTrip
 from netprobe.errors import HistoryAwayError, HistoryDamagedError
@@ -34,6 +35,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.units import HOUR_NS
 from netprobe.store.history import History, Ingested
 from netprobe.tasks import run_until_first
+from netprobe.wire.resend import ResendRequest
 
 RETRY_S = 1.0
 """Between two attempts to write to a history that refuses."""
@@ -41,6 +43,10 @@ LARGE_BYTES = 256 * 1024
 """A report above this waits for the smaller ones of its batch."""
 HELD_LOOK_S = 0.25
 """Between two looks for acknowledgements that were held back."""
+GAPS_LOOK_S = 0.5
+"""Between two looks for reports that are missing."""
+GAPS_AT_ONCE = 64
+"""Agents that are asked at a time."""
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -79,7 +85,7 @@ class ReportIngest:
     async def run(self, bus: ReportBus) -> None:
         """Take reports until the bus is lost."""
         self._allowance.forget_held()
-        await run_until_first(self._take_forever(bus), self._acknowledge_held(bus))
+        await run_until_first(self._take_forever(bus), self._acknowledge_held(bus), self._close_gaps(bus))
 
     async def _take_forever(self, bus: ReportBus) -> None:
         while True:
@@ -90,6 +96,22 @@ class ReportIngest:
         while True:
             await asyncio.sleep(HELD_LOOK_S)
             await bus.acknowledge(self._allowance.take_due(now_s=time.monotonic()))
+
+    async def _close_gaps(self, bus: ReportBus) -> None:
+        while True:
+            await asyncio.sleep(GAPS_LOOK_S)
+            await self.close_gaps(bus)
+
+    async def close_gaps(self, bus: ReportBus) -> None:
+        """Ask agents for reports that are missing; say which are gone for good."""
+        gaps = self.gaps.unasked[:GAPS_AT_ONCE]
+        asked = [frozenset(gap.numbers) for gap in gaps]
+        answers = await asyncio.gather(*(bus.ask_again(_request_of(gap)) for gap in gaps))
+        for gap, numbers, sent in zip(gaps, asked, answers, strict=True):
+            if sent is not None:
+                self._say_destroyed(gap.agent, self.gaps.settle(gap, asked=numbers, sent=sent))
+        for agent, gone in self.gaps.expire(now_s=time.monotonic()).items():
+            self._say_destroyed(agent, gone)
 
     async def take(self, bus: ReportBus) -> None:
         """One batch of deliveries."""
@@ -120,7 +142,8 @@ class ReportIngest:
         ingested = await self._patiently(partial(self._write, validated))
         arrived = compress(zip(validated.reports, validated.stored_ns, strict=True), ingested.fresh)
         for columns, stored_ns in arrived:
-            self._say_missing(columns.agent, self.gaps.note(columns), now_ns)
+            missing = self.gaps.note(columns, now_s=time.monotonic())
+            self._say_missing(columns.agent, missing, now_ns)
             self._analysis.observe(columns, now_ns=time.time_ns(), stored_ns=stored_ns)
             self.last_report_ns = time.time_ns()
 
@@ -143,8 +166,9 @@ class ReportIngest:
                 return written
 
     def _write(self, validated: ValidatedReports) -> Ingested:
+        lookup = partial(self._history.newest_sequences, most=MOST_OPEN + 1)
         for columns in validated.reports:
-            self.gaps.prepare(columns.agent, columns.boot, self._history.newest_sequence)
+            self.gaps.prepare(columns.agent, columns.boot, lookup, now_s=time.monotonic())
         return self._history.ingest_columns(
             validated.reports,
             rejected=validated.rejected,
@@ -162,8 +186,18 @@ class ReportIngest:
     def _say_missing(self, agent: str, missing: int, now_ns: int) -> None:
         subject = windows_subject(AgentId.parse(agent))
         if missing and self._said.take(subject, now_ns=now_ns) is not None:
-            told = "%d reports of %s were destroyed on the bus: its files were spoilt"
-            logger.error(told, missing, agent)
+            told = "%d reports of %s are missing, as after spoilt files of the bus; it is asked for them"
+            logger.warning(told, missing, agent)
+
+    def _say_destroyed(self, agent: str, gone: int) -> None:
+        subject = windows_subject(AgentId.parse(agent))
+        if gone and self._said.take(f"{subject} destroyed", now_ns=time.time_ns()) is not None:
+            told = "%d reports of %s were destroyed on the bus, and it has them no more"
+            logger.error(told, gone, agent)
+
+
+def _request_of(gap: ReportGap) -> ResendRequest:
+    return ResendRequest(AgentId.parse(gap.agent), gap.boot, min(gap.numbers), max(gap.numbers))
 
 
 def take_turns(deliveries: Iterable[Delivery]) -> Iterator[tuple[Delivery, ...]]:

@@ -54,6 +54,8 @@ class CollectorHealth:
     """How often the bus server complained of spoilt files since the start."""
     reports_destroyed: int = 0
     """Reports that the bus had taken and that never came, since the start."""
+    reports_sent_again: int = 0
+    """Reports that the bus had taken and lost, and that their agents sent again, since the start."""
     volume_free_bytes: int | None = None
     """Left on the volume of the collector's data; None where it does not tell."""
 

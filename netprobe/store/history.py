@@ -236,13 +236,17 @@ class History:
         with self._writing, self._translated(), self._engine.begin() as connection:
             connection.execute(same)
 
-    def newest_sequence(self, agent: str, boot: str) -> int | None:
-        """The greatest number of a stored report of *agent* since *boot*; None where there is none."""
+    def newest_sequences(self, agent: str, boot: str, *, most: int) -> tuple[int, ...]:
+        """The greatest numbers of stored reports of *agent* since *boot*, at most so many, greatest first."""
         columns = _reports.c
-        wanted = sa.select(sa.func.max(columns.sequence)).where(columns.agent == agent, columns.boot == boot)
+        wanted = (
+            sa.select(columns.sequence)
+            .where(columns.agent == agent, columns.boot == boot)
+            .order_by(columns.sequence.desc())
+            .limit(most)
+        )
         with self._translated(), self._engine.connect() as connection:
-            found = connection.execute(wanted).scalar()
-        return None if found is None else int(found)
+            return tuple(int(number) for number in connection.execute(wanted).scalars())
 
     def count_windows(self) -> int:
         """How many windows are kept now; less than was stored once old ones have been pruned."""

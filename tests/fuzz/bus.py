@@ -16,7 +16,7 @@ from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind, Rejected
 from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
-from netprobe.wire import conclusions, messages, reports
+from netprobe.wire import conclusions, messages, reports, resend
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Presence
 
 AGENT = AgentId.parse("prod/w1/pod")
@@ -38,6 +38,7 @@ REPORT = Report(
 DECODERS: tuple[Callable[[bytes], object], ...] = (
     messages.decode_plan, messages.decode_presence, messages.decode_question, messages.decode_reply,
     conclusions.decode_snapshot, conclusions.decode_finding, reports.decode_report,
+    resend.decode_resend_request, resend.decode_resend_reply,
 )  # fmt: skip
 
 WRAPPINGS: tuple[Callable[[bytes], bytes], ...] = (
@@ -55,6 +56,8 @@ _MESSAGES = (
     ),
     messages.encode_reply(Declined(AGENT, Prose("not on the allow-list"))),
     messages.encode_plan(PLAN),
+    resend.encode_resend_request(resend.ResendRequest(AGENT, "b00t", 4, 9)),
+    resend.encode_resend_reply(resend.ResendReply(AGENT, (4, 5, 9))),
     reports.encode_report(REPORT),
 )
 

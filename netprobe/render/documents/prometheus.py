@@ -221,6 +221,7 @@ def _of_bus(vitals: CollectorHealth) -> Iterator[Metric]:
         ("bus_restarts", "Starts of a bus server that was stuck", vitals.bus_restarts),
         ("stream_damages", "Complaints of the bus server about spoilt files", vitals.stream_damages),
         ("reports_destroyed", "Reports that the bus had taken and that never came", vitals.reports_destroyed),
+        ("reports_sent_again", "Reports that the bus lost and agents sent again", vitals.reports_sent_again),
     ):
         yield _counter(f"netprobe_{name}", f"{description}, since the start", value)
     if vitals.volume_free_bytes is not None:

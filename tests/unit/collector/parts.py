@@ -24,6 +24,7 @@ from netprobe.model.window import Report
 from netprobe.store.history import History
 from netprobe.wire.messages import Presence
 from netprobe.wire.reports import encode_report
+from netprobe.wire.resend import ResendRequest
 from tests.unit.collector.process import Counting
 
 INVENTORY = """\
@@ -45,6 +46,9 @@ class ListBus:
     acknowledged: list[Delivery] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     present: tuple[Presence, ...] = ()
+    asked_again: list[ResendRequest] = field(default_factory=list)
+    sends_again: tuple[int, ...] | None = ()
+    """What every agent answers that is asked for missing reports."""
 
     async def take(self) -> tuple[Delivery, ...]:
         taken, self.deliveries = tuple(self.deliveries), []
@@ -52,6 +56,10 @@ class ListBus:
 
     async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
         self.acknowledged += deliveries
+
+    async def ask_again(self, request: ResendRequest) -> tuple[int, ...] | None:
+        self.asked_again.append(request)
+        return self.sends_again
 
     async def put_plans(self, plans: Iterable[Plan]) -> None:
         self.plans += plans

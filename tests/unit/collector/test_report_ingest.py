@@ -16,6 +16,7 @@ from netprobe.bus.subjects import BEAT, windows_subject
 from netprobe.collector.report_ingest import LARGE_BYTES, take_turns
 from netprobe.model.names import CheckId
 from netprobe.model.window import Report
+from netprobe.wire.resend import ResendRequest
 from tests.unit.collector.parts import Collector, ListBus, collector_parts, delivery_of
 from tests.unit.collector.process import Counting
 from tests.unit.collector.test_report_allowance import BURST
@@ -214,14 +215,40 @@ async def test_a_beat_is_stored_and_acknowledged_like_a_report(tmp_path: Path) -
         assert here.history.counters().messages_malformed == 0
 
 
-async def test_a_report_that_is_left_out_is_counted_and_said(
+async def test_a_report_that_is_left_out_is_asked_for_and_comes_again(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        first = report_of_first(here)
+        bus = ListBus([delivery_of(first), delivery_of(replace(first, sequence=3))], sends_again=(2,))
+        await here.service.ingest.take(bus)
+        await here.service.ingest.close_gaps(bus)
+        assert bus.asked_again == [ResendRequest(first.agent, first.boot, 2, 2)]
+        bus.deliveries = [delivery_of(replace(first, sequence=2))]
+        await here.service.ingest.take(bus)
+        health = await here.service.health.read_health()
+        assert (health.reports_destroyed, health.reports_sent_again) == (0, 1)
+        assert here.history.newest_sequences(str(first.agent), first.boot, most=9) == (3, 2, 1)
+
+
+async def test_an_agent_that_is_away_is_asked_again(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        first = report_of_first(here)
+        bus = ListBus([delivery_of(first), delivery_of(replace(first, sequence=3))], sends_again=None)
+        await here.service.ingest.take(bus)
+        for _ in range(2):
+            await here.service.ingest.close_gaps(bus)
+        assert len(bus.asked_again) == 2
+        assert (await here.service.health.read_health()).reports_destroyed == 0
+
+
+async def test_a_report_that_its_agent_has_no_more_is_counted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with collector_parts(tmp_path) as here:
         first = report_of_first(here)
         bus = ListBus([delivery_of(first), delivery_of(replace(first, sequence=4))])
         await here.service.ingest.take(bus)
+        await here.service.ingest.close_gaps(bus)
         assert (await here.service.health.read_health()).reports_destroyed == 2
         assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-            f"2 reports of {first.agent} were destroyed on the bus: its files were spoilt"
+            f"2 reports of {first.agent} were destroyed on the bus, and it has them no more"
         ]

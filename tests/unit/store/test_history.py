@@ -284,8 +284,10 @@ def test_a_report_of_a_far_year_is_pruned_some_day(history: History) -> None:
 
 def test_numbers_of_stored_reports_are_found_by_boot(history: History) -> None:
     ingest(history, [REPORT, NEXT])
-    assert history.newest_sequence(str(REPORT.agent), REPORT.boot) == NEXT.sequence
-    assert history.newest_sequence(str(REPORT.agent), "another") is None
+    agent, boot = str(REPORT.agent), REPORT.boot
+    assert history.newest_sequences(agent, boot, most=9) == (NEXT.sequence, REPORT.sequence)
+    assert history.newest_sequences(agent, boot, most=1) == (NEXT.sequence,)
+    assert history.newest_sequences(agent, "another", most=9) == ()
 
 
 def test_writing_to_prove_that_it_can_be_done_changes_nothing(history: History) -> None:
