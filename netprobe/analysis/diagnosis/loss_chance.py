@@ -8,7 +8,7 @@ So a node that loses half of its IPv6 packets has now and then an IPv6 path that
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from netprobe.model.traffic import opens_new_flows
 
 _CHANCE = 1e-4
 """Less probable than this is more than chance; many nodes are asked, interval after interval."""
+_TRANSITION = 1
+"""Intervals before a silence that it may have begun in."""
 _LEAST_LOST = 2
 _LEAST_SHARE, _MOST_SHARE = 0.05, 0.9
 """What the others must have lost: one packet says nothing, and to lose everything is not to lose a share."""
@@ -27,13 +29,19 @@ _LEAST_SHARE, _MOST_SHARE = 0.05, 0.9
 def is_share_of_all(
     intervals: Sequence[IntervalObservation], index: PlanIndex, dead: Collection[int], others: Collection[int]
 ) -> bool:
-    """Whether the share of endpoints that *others* lost meanwhile explains that the checks *dead* lost all.
+    """Whether a share of lost endpoints explains that the checks *dead* lost all.
 
-    *intervals* are the latest, oldest first; *others* ask the same service, from any node and in any way.
+    It is the share that *others* lost meanwhile, or the one that *dead* lost before. *intervals* are the
+    latest, oldest first; *others* ask the same service, from any node and in any way.
     """
     silenced, rows = _rows(dead), _rows(others)
     span = _find_span(intervals, silenced)
-    return _is_chance(_count_draws(span, index, rows), _count_draws(span, index, silenced)[0])
+    draws = _count_draws(span, index, silenced)[0]
+    until = max(0, len(intervals) - len(span) - _TRANSITION)
+    own = list(dropwhile(lambda one: not _loses(one, silenced), intervals[:until]))
+    return _is_chance(_count_draws(span, index, rows), draws) or _is_chance(
+        _count_draws(own, index, silenced), draws
+    )
 
 
 def is_share_of_packets(
@@ -52,6 +60,10 @@ def _is_chance(others: tuple[int, int], draws: int) -> bool:
     if lost < _LEAST_LOST or not _LEAST_SHARE <= lost / asked <= _MOST_SHARE:
         return False
     return bool((lost / asked) ** draws > _CHANCE)
+
+
+def _loses(observation: IntervalObservation, rows: IntArray) -> bool:
+    return bool((observation.seen.reached[rows] < observation.seen.asked[rows]).any())
 
 
 def _find_span(intervals: Sequence[IntervalObservation], dead: IntArray) -> list[IntervalObservation]:

@@ -64,6 +64,28 @@ def test_only_the_intervals_of_the_silence_count() -> None:
     assert not is_share_of_all([before, losing(dead, others, 0)], INDEX, dead, others)
 
 
+@pytest.mark.parametrize(
+    ("before", "is_chance"),
+    [
+        pytest.param([2, 2, 2], True, id="it lost half all the time"),
+        pytest.param([2, 0, 2, 0], True, id="half, now and then"),
+        pytest.param([0, 0, 2], False, id="it died in the middle of an interval"),
+        pytest.param([0, 0, 0], False, id="it lost nothing"),
+    ],
+)
+def test_a_check_that_lost_a_share_before_may_lose_all_once(before: list[int], is_chance: bool) -> None:
+    """One of two endpoints that only this node cannot reach: no other node tells."""
+    dead, others = NEW[:1], NEW[1:6]
+    past = [interval(dict.fromkeys(dead, lost)) for lost in before]
+    assert is_share_of_all([*past, losing(dead, others, 0)], INDEX, dead, others) is is_chance
+
+
+def test_a_check_that_lost_a_share_before_is_dead_when_its_silence_lasts() -> None:
+    dead, others = NEW[:1], NEW[1:6]
+    past = [interval(dict.fromkeys(dead, 2))] * 3
+    assert not is_share_of_all([*past, *[losing(dead, others, 0)] * 4], INDEX, dead, others)
+
+
 def test_one_lost_packet_of_others_explains_nothing() -> None:
     dead, others = NEW[:1], NEW[1:2]
     seen = interval({dead[0]: ASKED, others[0]: 1})
