@@ -142,8 +142,7 @@ class ReportIngest:
         ingested = await self._patiently(partial(self._write, validated))
         arrived = compress(zip(validated.reports, validated.stored_ns, strict=True), ingested.fresh)
         for columns, stored_ns in arrived:
-            missing = self.gaps.note(columns, now_s=time.monotonic())
-            self._say_missing(columns.agent, missing, now_ns)
+            self.gaps.note(columns, now_s=time.monotonic())
             self._analysis.observe(columns, now_ns=time.time_ns(), stored_ns=stored_ns)
             self.last_report_ns = time.time_ns()
 
@@ -183,15 +182,9 @@ class ReportIngest:
             others = f" ({left_out} more before)" if left_out else ""
             logger.warning("%s%s", printable(complaint), others)
 
-    def _say_missing(self, agent: str, missing: int, now_ns: int) -> None:
-        subject = windows_subject(AgentId.parse(agent))
-        if missing and self._said.take(subject, now_ns=now_ns) is not None:
-            told = "%d reports of %s are missing, as after spoilt files of the bus; it is asked for them"
-            logger.warning(told, missing, agent)
-
     def _say_destroyed(self, agent: str, gone: int) -> None:
         subject = windows_subject(AgentId.parse(agent))
-        if gone and self._said.take(f"{subject} destroyed", now_ns=time.time_ns()) is not None:
+        if gone and self._said.take(subject, now_ns=time.time_ns()) is not None:
             told = "%d reports of %s were destroyed on the bus, and it has them no more"
             logger.error(told, gone, agent)
 
