@@ -3,7 +3,8 @@
 Each kind of the catalogue and each scripted kind at two places, one after another; then pairs of different
 faults at once; then healthy minutes while every processor is kept busy, in which nothing may be found; then
 faults of two equal links, in a lab of their own. Faults that no check of the plan crosses are counted apart:
-about them nothing may be said. Prints the score; ``--docs FILE`` also writes the tables of what each was
+about them nothing may be said. A lab that does not settle after a fault is in ``unsettled``, and the next
+faults are played in a new one. Prints the score; ``--docs FILE`` also writes the tables of what each was
 called. Nothing is compared with a peer: the truth is the label.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import functools
 import os
 import subprocess
 import sys
@@ -24,21 +24,14 @@ from pathlib import Path
 from benchmarks.equal_path_faults import EQUAL_PATH_FAULTS, TOPOLOGY
 from benchmarks.fault_drill_cases import CATALOGUE, PAIRS
 from benchmarks.lab_score_page import count, describe, to_markdown
-from benchmarks.scripted_faults import BY_NAME, SCRIPTED
-from netprobe.bus.operator import ask_snapshot
-from netprobe.lab.access import find_access
-from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
-from netprobe.lab.fault_script import ScriptedFault, ScriptInjector
+from benchmarks.lab_stage import LabStage
+from benchmarks.scripted_faults import SCRIPTED
+from netprobe.lab.fault_drill import DrillFault, FaultDrill
+from netprobe.lab.fault_script import ScriptedFault
 
-_SETTLE_S = 180.0
-"""What a fault spoils in part is watched for many intervals before it counts as well."""
 _LINGER_S = 3.0
 """Read on for so long after a fault was named, for findings that come later."""
 _MINUTE_S = 60.0
-_SCRIPTS = BY_NAME | {
-    fault.drill_fault.name: fault for places in EQUAL_PATH_FAULTS.values() for fault in places
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +49,20 @@ def run(arguments: list[str]) -> dict[str, object]:
     """Inject every fault of the catalogue and count the right names."""
     asked = _read(arguments)
     programme = _choose(asked)
-    with _lab(programme) as name:
-        figures, singles, pairs = asyncio.run(_play_all(name, programme))
+    with LabStage(programme.interval_ns) as stage:
+        figures, singles, pairs = asyncio.run(_play_all(stage, programme))
+        unsettled = stage.unsettled
     equal_paths: FaultDrill | None = None
     if programme.equal_paths:
         topology = Path(str(resources.files("netprobe.lab").joinpath(TOPOLOGY)))
-        with _lab(programme, topology) as name:
-            equal_paths = _rehearse(name, programme)
-            asyncio.run(_play_singles(equal_paths, programme.equal_paths))
+        with LabStage(programme.interval_ns, topology) as stage:
+            equal_paths = asyncio.run(_play_singles(stage, programme.equal_paths))
+            unsettled = unsettled | stage.unsettled
         figures |= {f"equal_paths_{key}": value for key, value in count(equal_paths).items()}
+    figures |= {"unsettled": unsettled}
     if asked.docs:
         asked.docs.write_text(to_markdown(figures, singles, pairs, equal_paths))
     return figures
-
-
-@contextlib.contextmanager
-def _lab(programme: Programme, topology: Path | None = None) -> Iterator[str]:
-    """The name of a lab that is up meanwhile."""
-    name = f"score-{os.getpid()}"
-    start = Start(name, topology, programme.interval_ns, end_with_pid=os.getpid())
-    try:
-        start_lab(start, notify=_tell)
-        yield name
-    finally:
-        take_down(name)
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
@@ -113,20 +96,25 @@ def _to_drill(places: Iterable[ScriptedFault]) -> tuple[DrillFault, ...]:
     return tuple(fault.drill_fault for fault in places)
 
 
-async def _play_singles(drill: FaultDrill, faults: Iterable[DrillFault]) -> None:
-    await drill.wait_until_healthy(timeout_s=_SETTLE_S)
+async def _play_singles(stage: LabStage, faults: Iterable[DrillFault]) -> FaultDrill:
+    drill = stage.new_drill()
+    await stage.settle(drill, after="its start")
     for fault in faults:
         _tell(describe(await drill.play(fault, linger_s=_LINGER_S)))
-        await drill.wait_until_healthy(timeout_s=_SETTLE_S)
+        await stage.settle(drill, after=fault.name)
+    return drill
 
 
-async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object], FaultDrill, FaultDrill]:
-    singles, pairs, healthy = (_rehearse(name, programme) for _ in range(3))
-    await _play_singles(singles, programme.singles)
+async def _play_all(
+    stage: LabStage, programme: Programme
+) -> tuple[dict[str, object], FaultDrill, FaultDrill]:
+    singles = await _play_singles(stage, programme.singles)
+    pairs = stage.new_drill()
     for one, other, gap_s in programme.pairs:
         verdicts = await pairs.play_together((one, other), gap_s=gap_s)
         _tell(" + ".join(map(describe, verdicts)))
-        await pairs.wait_until_healthy(timeout_s=_SETTLE_S)
+        await stage.settle(pairs, after=f"{one.name} and {other.name}")
+    healthy = stage.new_drill()
     with _busy_processors():
         await healthy.watch(seconds=programme.healthy_minutes * _MINUTE_S)
     figures = count(singles) | {f"pairs_{key}": value for key, value in count(pairs).items()}
@@ -136,12 +124,6 @@ async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object],
         "healthy_false": sorted(healthy.scorer.false_findings),
     }
     return figures, singles, pairs
-
-
-def _rehearse(name: str, programme: Programme) -> FaultDrill:
-    ask = functools.partial(ask_snapshot, find_access(name))
-    lab = LabClient(name)
-    return FaultDrill(ask, ScriptInjector(lab, LabInjector(lab), _SCRIPTS), programme.interval_ns)
 
 
 @contextlib.contextmanager

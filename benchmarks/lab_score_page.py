@@ -75,6 +75,7 @@ def to_markdown(
         *_table(pairs.scorer.verdicts),
         "",
         *(_equal_section(figures, equal_paths) if equal_paths else ()),
+        *_unsettled_section(figures),
         "## Healthy under load",
         "",
         (
@@ -96,6 +97,18 @@ def _equal_section(figures: Mapping[str, object], drill: FaultDrill) -> Iterator
     yield _sum_up(figures, "equal_paths_")
     yield ""
     yield from _table(drill.scorer.verdicts)
+    yield ""
+
+
+def _unsettled_section(figures: Mapping[str, object]) -> Iterator[str]:
+    unsettled = figures["unsettled"]
+    if not isinstance(unsettled, Mapping) or not unsettled:
+        return
+    yield "## Not settled"
+    yield ""
+    yield "After these faults had ended, the lab was not well within three minutes, and a new one began."
+    yield ""
+    yield from (f"- `{fault}`: {why}" for fault, why in unsettled.items())
     yield ""
 
 
