@@ -101,7 +101,7 @@ class ClaimContradictions:
         for finding in findings:
             claims = self._current(finding) if finding.cause in _DEAD_CAUSES else ()
             down = tuple(claim for claim in claims if claim.state is ClaimState.DOWN)
-            up = tuple(claim for claim in claims if claim.state is not ClaimState.DOWN)
+            up = tuple(claim for claim in claims if claim.state.is_well)
             if claims:
                 yield replace(
                     finding,
@@ -131,7 +131,7 @@ class ClaimContradictions:
             for claims in _by_fabric(
                 claim
                 for claim in self._current(finding)
-                if claim.state is not ClaimState.DOWN and lasted_ns >= CLAIMS[claim.kind].lag_ns
+                if claim.state.is_well and lasted_ns >= CLAIMS[claim.kind].lag_ns
             ):
                 packets = Evidence(Prose(f"packets: {finding.summary}"), finding.affected)
                 parts = self._shared_parts(claims, finding.components)

@@ -31,16 +31,24 @@ async def find_kinds(api: ClusterApi) -> dict[FabricKind, ObjectKind]:
     groups = await read_groups(api)
     installed = (fabric for fabric in READABLE if fabric.is_served(groups.names))
     paths = await groups.find_paths(api, (kind for fabric in installed for kind in fabric.KINDS))
-    return {kind: _listed(kind, path) for kind, path in paths.items()}
+    return {kind: list_of(kind, path) for kind, path in paths.items()}
 
 
-def _listed(kind: FabricKind, path: str) -> ObjectKind:
+def list_of(kind: FabricKind, path: str) -> ObjectKind:
+    """How the objects of *kind* at *path* are listed: in small pages, each decoded on its own."""
     return ObjectKind(
-        str(kind), path, msgspec.Raw, kind.selector, only=kind.name, page=_PAGE, convert=partial(_keep, kind)
+        str(kind),
+        path,
+        msgspec.Raw,
+        kind.selector,
+        only=kind.name,
+        page=_PAGE,
+        convert=partial(keep_object, kind),
     )
 
 
-def _keep(kind: FabricKind, raw: msgspec.Raw) -> FabricObject | None:
+def keep_object(kind: FabricKind, raw: msgspec.Raw) -> FabricObject | None:
+    """What is kept of one object, or None."""
     return decode_object(bytes(raw), kind)
 
 
