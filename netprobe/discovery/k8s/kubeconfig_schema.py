@@ -5,6 +5,7 @@ Rule: unknown fields are welcome, since others write these files; what is known 
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,8 @@ import yaml
 from netprobe.errors import InputError
 
 _MAX_BYTES = 16 * 1024 * 1024
+_MAX_LEVELS = 64
+"""Of brackets in a stranger's file: a scanner of YAML takes seconds for some thousands of open ones."""
 
 
 class KubeconfigClusterDoc(msgspec.Struct, frozen=True, rename=lambda name: name.replace("_", "-")):
@@ -96,10 +99,18 @@ class KubeconfigDoc(msgspec.Struct, frozen=True, rename={"current_context": "cur
 
 def parse_kubeconfig(text: str) -> KubeconfigDoc:
     """A kubeconfig of a stranger; what is wrong is an :class:`InputError` that repeats nothing of it."""
+    if _count_levels(text) > _MAX_LEVELS:
+        raise InputError("is nested too deeply")
     try:
         return msgspec.convert(yaml.safe_load(text) or {}, KubeconfigDoc)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise InputError("is not a kubeconfig") from error
+
+
+def _count_levels(text: str) -> int:
+    """How deep brackets are nested at most; those inside texts count too, since they hardly matter."""
+    steps = (1 if each in "[{" else -1 for each in text if each in "[]{}")
+    return max(accumulate(steps), default=0)
 
 
 def read_kubeconfig(file: Path) -> KubeconfigDoc:
