@@ -115,7 +115,7 @@ def write_bundle(path: Path, snapshot: Snapshot, reports: Iterable[Report] = ())
     """
     if path.exists() and not _may_replace(path):
         raise InputError("exists and is not an evidence bundle; it was left alone", where=str(path))
-    files = _build_files(snapshot, tuple(reports))
+    files = build_files(snapshot, tuple(reports))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
@@ -134,7 +134,8 @@ def _may_replace(path: Path) -> bool:
     return path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir()))
 
 
-def _build_files(snapshot: Snapshot, reports: tuple[Report, ...]) -> dict[str, bytes]:
+def build_files(snapshot: Snapshot, reports: tuple[Report, ...] = ()) -> dict[str, bytes]:
+    """Every file of a bundle by its name, its manifest too."""
     files = {
         _INVENTORY: _pretty(_without_logins(snapshot.inventory)),
         _FINDINGS: _pretty(_Findings(snapshot.findings, snapshot.past_findings)),

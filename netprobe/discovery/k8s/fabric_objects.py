@@ -53,7 +53,12 @@ def keep_object(kind: FabricKind, raw: msgspec.Raw) -> FabricObject | None:
 
 
 async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
-    """Read every fabric of a cluster once; ``ApiError`` where the cluster cannot be read at all."""
+    """Read every fabric of a cluster once; raises as `read_fabric_objects`."""
+    return read_facts(await read_fabric_objects(api))
+
+
+async def read_fabric_objects(api: ClusterApi) -> FabricObjects:
+    """The objects of every fabric of a cluster; ``ApiError`` where the cluster cannot be read at all."""
     by_kind: dict[FabricKind, tuple[FabricObject, ...]] = {}
     denied: list[FabricKind] = []
     for kind, listed in (await find_kinds(api)).items():
@@ -64,7 +69,7 @@ async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
             denied.append(kind)
         else:
             by_kind[kind] = tuple(kept)
-    return read_facts(FabricObjects(by_kind, tuple(denied)))
+    return FabricObjects(by_kind, tuple(denied))
 
 
 def read_facts(objects: FabricObjects) -> tuple[FabricFacts, ...]:
