@@ -12,11 +12,12 @@ service).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import networkx as nx
 
+from netprobe.analysis.claims.quotes import claims_about
 from netprobe.model import component as parts
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, KnownFrom, Link, Node
@@ -60,6 +61,16 @@ def find_links(graph: nx.MultiDiGraph[str]) -> list[tuple[str, str, dict[str, An
              if data["kind"] == "tunnel"]  # fmt: skip
     first = {frozenset(edge[:2]): index for index, edge in reversed(list(enumerate(edges)))}
     return sorted(edges, key=lambda edge: first[frozenset(edge[:2])])
+
+
+def link_label(data: Mapping[str, Any]) -> str:
+    """What a link is made of: its mechanism, the fabric that made it, whether it remaps addresses.
+
+    >>> link_label({"mechanism": "vxlan", "known_from": "Submariner", "remapped": True})
+    'vxlan · Submariner · remapped'
+    """
+    fabric = "" if data["known_from"] in set(KnownFrom) else data["known_from"]
+    return " · ".join(filter(None, (data["mechanism"], fabric, "remapped" if data["remapped"] else "")))
 
 
 class _GraphBuilder:
@@ -161,8 +172,15 @@ class _GraphBuilder:
                 mtu=link.mtu,
                 outer_port=link.outer_port,
                 known_from=link.known_from or KnownFrom.FILE.value,
+                remapped=link.is_remapped,
+                claimed=self._claimed(link),
                 **self._state_attributes(self._health.of_link(component)),
             )
+
+    def _claimed(self, link: Link) -> str:
+        """What fabrics say about a link, each word once; empty where none says anything."""
+        claims = claims_about(self._snapshot, link.source, link.target, fabric=link.known_from)
+        return ", ".join(dict.fromkeys(claim.value for claim in claims))
 
     def add_parts(self) -> None:
         """Overlays, underlays and service proxies that a check crosses or a finding names."""
