@@ -6,21 +6,13 @@ options are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from netprobe.cli.options.clusters import ContextSelection, context_options, forwards_option
+from netprobe.cli.options.clusters import ContextSelection, context_options, forwards_option, sources_option
 from netprobe.cli.options.output import form_option
-from netprobe.cli.options.registry import RegistryChoice
 from netprobe.errors import InputError
-
-
-def _sources() -> Iterable[str]:
-    from netprobe.discovery.cluster_sources.registry import source_names
-
-    return source_names()
 
 
 @click.command()
@@ -29,8 +21,7 @@ def _sources() -> Iterable[str]:
               help="How to read context names: groups environment, region, ordinal.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=20.0, show_default=True,
               metavar="SECONDS", help="How long one cluster may take.")  # fmt: skip
-@click.option("--from", "sources", type=RegistryChoice(_sources), multiple=True,
-              help="List the clusters that this system knows behind the context; repeatable.")  # fmt: skip
+@sources_option
 @click.option("--probe", is_flag=True,
               help="With --from: ask each declared API server whether it answers.")  # fmt: skip
 @forwards_option
