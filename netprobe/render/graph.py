@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import networkx as nx
 
-from netprobe.analysis.claims.quotes import claims_about
+from netprobe.analysis.claims.quotes import LinkClaims
 from netprobe.model import component as parts
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, KnownFrom, Link, Node
@@ -80,6 +80,7 @@ class _GraphBuilder:
         self._snapshot = snapshot
         self._health = health
         self._graph = graph
+        self._claims = LinkClaims(snapshot)
         self._names = Names.of(snapshot.inventory)
         self._agents = {status.agent: status for status in snapshot.agents}
 
@@ -179,7 +180,7 @@ class _GraphBuilder:
 
     def _claimed(self, link: Link) -> str:
         """What fabrics say about a link, each word once; empty where none says anything."""
-        claims = claims_about(self._snapshot, link.source, link.target, fabric=link.known_from)
+        claims = self._claims.about(link.source, link.target, fabric=link.known_from)
         return ", ".join(dict.fromkeys(claim.value for claim in claims))
 
     def add_parts(self) -> None:

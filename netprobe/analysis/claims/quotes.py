@@ -9,21 +9,26 @@ from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 
 
-def claims_about(
-    snapshot: Snapshot, one: ClusterName, other: ClusterName, *, fabric: str = ""
-) -> tuple[Claim, ...]:
-    """What is claimed about the link between two clusters.
+class LinkClaims:
+    """The claims of a snapshot about links, found by the two clusters that a link joins."""
 
-    Of a link that a *fabric* made only that fabric speaks; of one that a person wrote every fabric does.
-    """
-    is_written = fabric in {"", KnownFrom.FILE.value}
-    return tuple(
-        claim
-        for claim in snapshot.claims
-        if claim.subject.kind is SubjectKind.LINK
-        and {claim.subject.source, claim.subject.target} == {one, other}
-        and (is_written or claim.fabric == fabric)
-    )
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Grouped once: a mesh of some hundred clusters has more claims than can be searched per link."""
+        found: dict[frozenset[str], list[Claim]] = {}
+        for claim in snapshot.claims:
+            if claim.subject.kind is SubjectKind.LINK:
+                ends = frozenset((claim.subject.source, claim.subject.target))
+                found.setdefault(ends, []).append(claim)
+        self._by_ends = found
+
+    def about(self, one: ClusterName, other: ClusterName, *, fabric: str = "") -> tuple[Claim, ...]:
+        """What is claimed about the link between two clusters.
+
+        Of a link that a *fabric* made only that fabric speaks; of one that a person wrote every fabric does.
+        """
+        claims = self._by_ends.get(frozenset((one, other)), ())
+        is_written = fabric in {"", KnownFrom.FILE.value}
+        return tuple(claim for claim in claims if is_written or claim.fabric == fabric)
 
 
 def quote_claim(claim: Claim, *, now_ns: int) -> Prose:

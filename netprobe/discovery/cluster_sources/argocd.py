@@ -99,15 +99,17 @@ APPLICATIONS = FabricKind(
 
 
 def _declared(objects: FabricObjects, notes: UnreadNotes) -> Iterator[DeclaredCluster]:
-    applications = tuple(_applications(objects, notes))
+    said: dict[str, list[ApiClaim]] = {}
+    for end, claim in _applications(objects, notes):
+        said.setdefault(end, []).append(claim)
     for one in objects.of(SECRETS):
         if one.problem:
             notes.add(str(one.reference), "", one.problem)
             continue
         address = addresses_in(one).get("", ApiAddress())
         name = str(one.body.get("name") or "") or one.reference.name
-        ends = {name, address.server} - {""}
-        claims = tuple(claim for end, claim in applications if end in ends)
+        ends = dict.fromkeys(filter(None, (name, address.server)))
+        claims = tuple(claim for end in ends for claim in said.get(end, ()))
         yield DeclaredCluster(_TITLE, name, address, one.reference, claims)
 
 

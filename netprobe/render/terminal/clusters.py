@@ -102,15 +102,20 @@ def find_peers(readings: Sequence[Reading]) -> dict[ClusterName, tuple[PeerLink,
     for name, fabrics in reported.items():
         links = []
         for facts in fabrics:
+            claims = _claims_by_peer(facts)
             for link in facts.links:
                 ours = members.find(facts.fabric, link.target, name)
-                claims = tuple(
-                    claim
-                    for claim in facts.claims
-                    if claim.subject.target == link.target and claim.subject.kind in _LINK_KINDS
-                )
-                links.append(PeerLink(ours or link.target, ours in reported, facts.fabric, link, claims))
+                said = tuple(claims.get(link.target, ()))
+                links.append(PeerLink(ours or link.target, ours in reported, facts.fabric, link, said))
         found[name] = tuple(links)
+    return found
+
+
+def _claims_by_peer(facts: FabricFacts) -> dict[str, list[Claim]]:
+    found: dict[str, list[Claim]] = {}
+    for claim in facts.claims:
+        if claim.subject.kind in _LINK_KINDS:
+            found.setdefault(claim.subject.target, []).append(claim)
     return found
 
 

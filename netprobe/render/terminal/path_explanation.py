@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
-from netprobe.analysis.claims.quotes import claims_about, quote_claim
+from netprobe.analysis.claims.quotes import LinkClaims, quote_claim
 from netprobe.analysis.queries.path_explanation import PathExplanation, PathStep
 from netprobe.model.fabric import ClaimState
 from netprobe.model.prose import Prose
@@ -48,7 +48,7 @@ def quote_claims(snapshot: Snapshot, why: PathExplanation) -> Iterator[Prose]:
 
     What a reason quotes already is left out.
     """
-    for claim in claims_about(snapshot, why.source.cluster, why.target.cluster):
+    for claim in LinkClaims(snapshot).about(why.source.cluster, why.target.cluster):
         told = quote_claim(claim, now_ns=snapshot.taken_ns)
         if any(str(told) in reason for reason in why.reasons):
             continue
