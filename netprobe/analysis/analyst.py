@@ -61,6 +61,8 @@ class Conclusion:
     past_findings: tuple[Finding, ...]
     _list_paths: Callable[[], tuple[PathStatus, ...]]
     _list_agents: Callable[[], tuple[AgentStatus, ...]]
+    claims: tuple[Claim, ...] = ()
+    """What fabrics claim, as far as their claimants still write."""
 
     @cached_property
     def paths(self) -> tuple[PathStatus, ...]:
@@ -186,6 +188,7 @@ class Analyst:
             ),
             self._path_states.states(now_ns=now_ns, sick=self._sick).all,
             agents.all,
+            self._claims.current,
         )
 
     @property

@@ -25,6 +25,7 @@ COMMANDS = {
     "collector": "netprobe.cli.commands.collector:collector",
     "demo": "netprobe.cli.commands.demo:demo",
     "diagnose": "netprobe.cli.commands.diagnose:diagnose",
+    "gather": "netprobe.cli.commands.gather:gather",
     "impact": "netprobe.cli.commands.impact:impact",
     "install": "netprobe.cli.commands.install:install",
     "intent": "netprobe.cli.commands.intent:intent",

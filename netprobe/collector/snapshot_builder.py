@@ -59,4 +59,5 @@ class SnapshotBuilder:
             past_findings=self.find_ended(),
             counters=counters,
             rejected=tuple(sorted(self.rejected.items())),
+            claims=conclusion.claims,
         )

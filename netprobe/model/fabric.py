@@ -18,6 +18,13 @@ class ClaimState(StrEnum):
     DOWN = "down"
     UNVERIFIED = "unverified"
     """Called well, and the object itself shows that nothing measures it."""
+    UNKNOWN = "unknown"
+    """The claimant says itself that it cannot tell."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether people read it as a word that all is well."""
+        return self in (ClaimState.UP, ClaimState.UNVERIFIED)
 
 
 class ClaimKind(StrEnum):

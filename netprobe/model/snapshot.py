@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netprobe.model.check import Check, Legs
+from netprobe.model.fabric import Claim
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Inventory
@@ -44,3 +45,5 @@ class Snapshot:
     counters: Counters = Counters()
     rejected: tuple[tuple[str, int], ...] = ()
     """Rejected windows by reason since the analysis began, sorted by reason."""
+    claims: tuple[Claim, ...] = ()
+    """What fabrics claim about links and routes, by our names of clusters."""

@@ -12,11 +12,12 @@ service).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import networkx as nx
 
+from netprobe.analysis.claims.quotes import LinkClaims
 from netprobe.model import component as parts
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, KnownFrom, Link, Node
@@ -62,6 +63,16 @@ def find_links(graph: nx.MultiDiGraph[str]) -> list[tuple[str, str, dict[str, An
     return sorted(edges, key=lambda edge: first[frozenset(edge[:2])])
 
 
+def link_label(data: Mapping[str, Any]) -> str:
+    """What a link is made of: its mechanism, the fabric that made it, whether it remaps addresses.
+
+    >>> link_label({"mechanism": "vxlan", "known_from": "Submariner", "remapped": True})
+    'vxlan · Submariner · remapped'
+    """
+    fabric = "" if data["known_from"] in set(KnownFrom) else data["known_from"]
+    return " · ".join(filter(None, (data["mechanism"], fabric, "remapped" if data["remapped"] else "")))
+
+
 class _GraphBuilder:
     """Builds the graph, one kind of node or edge at a time."""
 
@@ -69,6 +80,7 @@ class _GraphBuilder:
         self._snapshot = snapshot
         self._health = health
         self._graph = graph
+        self._claims = LinkClaims(snapshot)
         self._names = Names.of(snapshot.inventory)
         self._agents = {status.agent: status for status in snapshot.agents}
 
@@ -161,8 +173,15 @@ class _GraphBuilder:
                 mtu=link.mtu,
                 outer_port=link.outer_port,
                 known_from=link.known_from or KnownFrom.FILE.value,
+                remapped=link.is_remapped,
+                claimed=self._claimed(link),
                 **self._state_attributes(self._health.of_link(component)),
             )
+
+    def _claimed(self, link: Link) -> str:
+        """What fabrics say about a link, each word once; empty where none says anything."""
+        claims = self._claims.about(link.source, link.target, fabric=link.known_from)
+        return ", ".join(dict.fromkeys(claim.value for claim in claims))
 
     def add_parts(self) -> None:
         """Overlays, underlays and service proxies that a check crosses or a finding names."""

@@ -8,7 +8,7 @@ plain JSON; the long lists are gzipped JSON lines (``zcat checks.jsonl.gz``).
 ``manifest.json``         format and version, who wrote it, when it was taken, the sum of each file
 ``inventory.json``        what is there
 ``findings.json``         open and past findings
-``states.json``           agents, coverage, the collector's counters
+``states.json``           agents, coverage, the collector's counters, claims
 ``checks.jsonl.gz``       one check per line
 ``legs.jsonl.gz``         first line: every component; then per check the numbers of those it crosses
 ``paths.jsonl.gz``        one path state per line
@@ -37,6 +37,7 @@ from netprobe import __version__
 from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Check, Legs
 from netprobe.model.component import Component
+from netprobe.model.fabric import Claim
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Inventory
@@ -95,6 +96,7 @@ class _States(msgspec.Struct, frozen=True):
     agents: tuple[AgentStatusDocument, ...]
     coverage: Coverage
     counters: Counters
+    claims: tuple[Claim, ...] = ()
 
 
 class _NumberedLegs(msgspec.Struct, frozen=True, array_like=True):
@@ -115,7 +117,7 @@ def write_bundle(path: Path, snapshot: Snapshot, reports: Iterable[Report] = ())
     """
     if path.exists() and not _may_replace(path):
         raise InputError("exists and is not an evidence bundle; it was left alone", where=str(path))
-    files = _build_files(snapshot, tuple(reports))
+    files = build_files(snapshot, tuple(reports))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
@@ -134,11 +136,14 @@ def _may_replace(path: Path) -> bool:
     return path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir()))
 
 
-def _build_files(snapshot: Snapshot, reports: tuple[Report, ...]) -> dict[str, bytes]:
+def build_files(snapshot: Snapshot, reports: tuple[Report, ...] = ()) -> dict[str, bytes]:
+    """Every file of a bundle by its name, its manifest too."""
     files = {
         _INVENTORY: _pretty(_without_logins(snapshot.inventory)),
         _FINDINGS: _pretty(_Findings(snapshot.findings, snapshot.past_findings)),
-        _STATES: _pretty(_States(write_statuses(snapshot.agents), snapshot.coverage, snapshot.counters)),
+        _STATES: _pretty(
+            _States(write_statuses(snapshot.agents), snapshot.coverage, snapshot.counters, snapshot.claims)
+        ),
         _CHECKS: _pack(snapshot.checks),
         _LEGS: _pack_legs(snapshot.legs),
         _PATHS: _pack(snapshot.paths),
@@ -226,6 +231,7 @@ def read_bundle(path: Path) -> Bundle:
         findings=findings.open,
         past_findings=findings.past,
         counters=states.counters,
+        claims=states.claims,
     )
     reports = _unpack(path / _WINDOWS, raw[_WINDOWS], Report) if _WINDOWS in raw else ()
     return Bundle(snapshot, reports)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from netprobe.model.check import Check, Legs
+from netprobe.model.fabric import Claim
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Inventory
@@ -50,6 +51,7 @@ class SnapshotDocument(msgspec.Struct, frozen=True):
     past_findings: tuple[Finding, ...] = ()
     counters: Counters = Counters()
     rejected: tuple[tuple[str, int], ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 def write_statuses(statuses: Iterable[AgentStatus]) -> tuple[AgentStatusDocument, ...]:

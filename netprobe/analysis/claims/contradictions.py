@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from netprobe.analysis.claims.quotes import quote_claim
 from netprobe.analysis.claims.subjects import ClaimSubjects
 from netprobe.analysis.claims.table import CLAIMS, CLOCK_ALLOWANCE_NS
 from netprobe.analysis.diagnosis.hypothesis import build_hypothesis
@@ -87,6 +88,11 @@ class ClaimContradictions:
         self._open = found
 
     @property
+    def current(self) -> tuple[Claim, ...]:
+        """What is claimed now; a claimant that has stopped writing claims nothing."""
+        return tuple(claim for claim in self._claims if not self._is_silent(claim))
+
+    @property
     def open(self) -> tuple[Finding, ...]:
         """Where claims and packets disagree now."""
         return tuple(self._open.values())
@@ -101,7 +107,7 @@ class ClaimContradictions:
         for finding in findings:
             claims = self._current(finding) if finding.cause in _DEAD_CAUSES else ()
             down = tuple(claim for claim in claims if claim.state is ClaimState.DOWN)
-            up = tuple(claim for claim in claims if claim.state is not ClaimState.DOWN)
+            up = tuple(claim for claim in claims if claim.state.is_well)
             if claims:
                 yield replace(
                     finding,
@@ -131,7 +137,7 @@ class ClaimContradictions:
             for claims in _by_fabric(
                 claim
                 for claim in self._current(finding)
-                if claim.state is not ClaimState.DOWN and lasted_ns >= CLAIMS[claim.kind].lag_ns
+                if claim.state.is_well and lasted_ns >= CLAIMS[claim.kind].lag_ns
             ):
                 packets = Evidence(Prose(f"packets: {finding.summary}"), finding.affected)
                 parts = self._shared_parts(claims, finding.components)
@@ -189,18 +195,6 @@ class ClaimContradictions:
         quotes = tuple(Evidence(quote_claim(claim, now_ns=self._now_ns)) for claim in claims[:_QUOTED])
         more = len(claims) - _QUOTED
         return (*quotes, Evidence(Prose(f"and {more} claims more of the same"))) if more > 0 else quotes
-
-
-def quote_claim(claim: Claim, *, now_ns: int) -> Prose:
-    """A claim as one sentence: object, field, value, what the object says beside it, and its age."""
-    said = f"{claim.fabric}, {claim.object}: {claim.field} is “{claim.value}”"
-    if claim.message:
-        said += f" (“{claim.message}”)"
-    if claim.state is ClaimState.UNVERIFIED:
-        said += ", which nothing in the object shows to be measured"
-    if claim.written_ns is not None:
-        said += f"; written {max(0, now_ns - claim.written_ns) / 1e9:,.0f} s ago"
-    return Prose(said)
 
 
 def _by_fabric(claims: Iterable[Claim]) -> Iterator[tuple[Claim, ...]]:

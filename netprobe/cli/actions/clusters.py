@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from netprobe.cli.actions.declared_clusters import run_declared
 from netprobe.cli.actions.output import print_view
 from netprobe.cli.options.clusters import ContextSelection
 from netprobe.discovery.inventory.context_names import read_pattern
@@ -30,6 +32,20 @@ def run_clusters(
     readings = asyncio.run(read_clusters(chosen, timeout_s=timeout_s, pattern=pattern))
     print_view(form, table=lambda: clusters_table(readings), document=lambda: clusters_document(readings))
     return 1 if any(isinstance(reading, UnreadableCluster) for reading in readings) else 0
+
+
+def run_declared_clusters(
+    selection: ContextSelection,
+    sources: Sequence[str],
+    *,
+    probe: bool,
+    timeout_s: float,
+    forwards: Path | None,
+    form: str,
+) -> int:
+    """Print the clusters that systems declare behind these contexts; 0 all well, 1 something is not."""
+    chosen = _route_through_forwards(selection.read(), open_forwards(forwards))
+    return run_declared(chosen, sources, probe=probe, timeout_s=timeout_s, form=form)
 
 
 def _route_through_forwards(contexts: tuple[Context, ...], forwards: Forwards) -> tuple[Context, ...]:

@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from netprobe.bus.encryption import expect_encrypted
-from netprobe.cli.actions.installation import SelectedContexts, open_targets, read_selection
+from netprobe.cli.actions.installation import (
+    SelectedContexts,
+    open_targets,
+    read_declared_selection,
+    read_selection,
+)
 from netprobe.cli.options.clusters import ContextSelection
 from netprobe.cli.options.images import expect_image
 from netprobe.deploy.install.bus_endpoint import find_outer_bus
@@ -40,13 +45,13 @@ _HINDERED_LOOKS = 8
 
 
 def run_install(
-    selection: ContextSelection, hub: str | None, *, bus: str | None, expose: str | None, images: Images,
-    servers: Sequence[str], wait_s: float,
+    selection: ContextSelection, hub: str | None, *, sources: Sequence[str], bus: str | None,
+    expose: str | None, images: Images, servers: Sequence[str], wait_s: float,
 ) -> int:  # fmt: skip
     """Install or update; 0 all agents report, 1 some do not."""
     expect_image(images.agent, where="--agent-image")
     expect_image(images.collector, where="--collector-image")
-    chosen = read_selection(selection, hub)
+    chosen = read_declared_selection(selection, hub, sources) if sources else read_selection(selection, hub)
     if bus is not None:
         expect_encrypted(bus, where="--bus")
     return asyncio.run(_install(chosen, images, bus, expose, _servers(servers), wait_s))

@@ -28,7 +28,7 @@ def print_view(form: str, *, table: Callable[[], RenderableType], document: Call
     if form == "table":
         TextConsole().print(table())
     elif form == "yaml":
-        print_document(write_document(document()))
+        print_document(write_document(msgspec.to_builtins(document())))
     else:
         print_document(msgspec.json.format(msgspec.json.encode(document()), indent=2).decode())
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import click
 
-from netprobe.cli.options.clusters import ContextSelection, context_options, hub_option
+from netprobe.cli.options.clusters import ContextSelection, context_options, hub_option, sources_option
 from netprobe.cli.options.registry import RegistryChoice
 
 
@@ -21,6 +21,7 @@ def _components() -> Iterable[str]:
 
 @click.command()
 @context_options
+@sources_option
 @hub_option
 @click.option("--bus", metavar="URL", help="The bus as agents outside the hub reach it, such as "
               "tls://bus.example:4222. Default: the address of the bus's Service.")  # fmt: skip
@@ -39,18 +40,21 @@ def _components() -> Iterable[str]:
 @click.option("--no-wait", is_flag=True, help="Do not wait until agents report.")
 @click.pass_context
 def install(  # noqa: PLR0913 - one for each option
-    context: click.Context, *, selection: ContextSelection, hub: str | None, bus: str | None,
-    expose: str | None, agent_image: str, collector_image: str, extras: tuple[str, ...],
+    context: click.Context, *, selection: ContextSelection, sources: tuple[str, ...], hub: str | None,
+    bus: str | None, expose: str | None, agent_image: str, collector_image: str, extras: tuple[str, ...],
     servers: tuple[str, ...], timeout_s: float, no_wait: bool,
 ) -> None:  # fmt: skip
     """Install agents in clusters and the collector in the hub; run it again to repair or update.
 
-    Every cluster is checked before any cluster is changed.
+    Every cluster is checked before any cluster is changed. With --from, the selected contexts say where the
+    system is; agents go into the clusters that it knows, through those of your contexts that lead there.
     """
     from netprobe.cli.actions.install import run_install
     from netprobe.deploy.install.objects import Images
 
     images = Images(agent_image, collector_image, tuple(dict.fromkeys(extras)))
     wait_s = 0.0 if no_wait else timeout_s
-    code = run_install(selection, hub, bus=bus, expose=expose, images=images, servers=servers, wait_s=wait_s)
+    code = run_install(
+        selection, hub, sources=sources, bus=bus, expose=expose, images=images, servers=servers, wait_s=wait_s
+    )
     context.exit(code)

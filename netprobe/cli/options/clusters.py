@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from netprobe.cli.options.registry import RegistryChoice
 from netprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class ContextSelection:
         if self.names and self.all_contexts:
             raise InputError("--context and --all-contexts exclude each other")
         return self._read_files().choose(self.names, everything=self.all_contexts)
+
+    def read_all(self) -> tuple[Context, ...]:
+        """Every context of the files, whichever are selected."""
+        return self._read_files().all
 
     def read_one(self, name: str) -> Context:
         """The one context *name*; :class:`InputError` if no kubeconfig has it, or there is none."""
@@ -76,6 +81,20 @@ def context_options(command: Callable[..., R]) -> Callable[..., R]:
         "--context", "names", multiple=True, metavar="NAME",
         help="A kubeconfig context; repeat it for several clusters.",
     )(with_contexts)  # fmt: skip
+
+
+def _sources() -> Iterable[str]:
+    from netprobe.discovery.cluster_sources.registry import source_names
+
+    return source_names()
+
+
+def sources_option(command: C) -> C:
+    """Give a command ``--from``; it receives the names of the systems as *sources*."""
+    about = "Take the clusters that this system knows behind the context; repeatable."
+    return click.option("--from", "sources", type=RegistryChoice(_sources), multiple=True, help=about)(
+        command
+    )
 
 
 def hub_option(command: C) -> C:

@@ -28,6 +28,21 @@ _MISSING = object()
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
 
 
+def read_certificates(text: str) -> tuple[tuple[bytes, ...], bool]:
+    """The certificates (PEM, RFC 7468) in a text, as DER, and whether all of them could be decoded.
+
+    Everything else in it is left out, private keys too.
+    """
+    kept = []
+    blocks = _CERTIFICATE.findall(text)[:MAX_LIST]
+    for block in blocks:
+        try:
+            kept.append(b64decode("".join(block.split()), validate=True))
+        except ValueError:
+            continue
+    return tuple(kept), len(kept) == len(blocks)
+
+
 @dataclass(slots=True)
 class UnreadNotes:
     """The problems of one reading."""
@@ -217,13 +232,10 @@ class FieldReader:
         if not isinstance(found, str):
             self._refuse(name, "is not a text")
             return ()
-        kept = []
-        for block in _CERTIFICATE.findall(found)[:MAX_LIST]:
-            try:
-                kept.append(sha256(b64decode("".join(block.split()), validate=True)).hexdigest())
-            except ValueError:
-                self._refuse(name, "has a certificate that is not base64")
-        return tuple(dict.fromkeys(kept))
+        kept, are_all_read = read_certificates(found)
+        if not are_all_read:
+            self._refuse(name, "has a certificate that is not base64")
+        return tuple(dict.fromkeys(sha256(each).hexdigest() for each in kept))
 
     def note(self, name: str, problem: str) -> None:
         """Name a field whose value has the right type and no meaning that we know."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
@@ -58,6 +58,8 @@ class FabricKind:
     """The only name that is asked for; a right to this name is then enough."""
     is_marked: bool = False
     """Whether only objects with one of the annotations or labels are kept."""
+    reduce: Callable[[Json], Json] | None = None
+    """For objects that hold secrets: what is kept instead of the fields, made while the object is decoded."""
 
     def __str__(self) -> str:
         kind = f"{self.resource}.{self.group}" if self.group else self.resource
@@ -146,7 +148,8 @@ def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
     body = _project(whole, _tree_of(kind))
     for path in kind.secrets:
         drop_field(body, read_path(path))
-    return FabricObject(reference, meta, body if isinstance(body, dict) else {})
+    kept: Json = body if isinstance(body, dict) else {}
+    return FabricObject(reference, meta, kind.reduce(kept) if kind.reduce is not None else kept)
 
 
 def read_path(path: str) -> list[str]:

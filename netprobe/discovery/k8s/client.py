@@ -166,7 +166,7 @@ class ClusterApi:
         except aiohttp.WSServerHandshakeError as error:
             raise self._refusal(error.status, b"", path) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            told = f"{configuration.host} cannot be reached: {_reason(error)}"
+            told = f"{configuration.host} cannot be reached: {failure_reason(error)}"
             raise ApiError(f"{self.context}: {told}") from error
         try:
             yield socket
@@ -206,7 +206,7 @@ class ClusterApi:
                 response.close() if total_s is None else response.release()
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             server = self._client.configuration.host
-            raise ApiError(f"{self.context}: {server} cannot be reached: {_reason(error)}") from error
+            raise ApiError(f"{self.context}: {server} cannot be reached: {failure_reason(error)}") from error
 
     async def _send(
         self,
@@ -275,7 +275,7 @@ async def open_api(context: Context) -> AsyncIterator[ClusterApi]:
         await asyncio.sleep(_FAREWELL_S)
 
 
-def _reason(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
     """Why a server cannot be reached, in a few words."""
     match error:
         case aiohttp.ClientConnectorCertificateError():

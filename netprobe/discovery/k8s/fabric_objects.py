@@ -31,21 +31,34 @@ async def find_kinds(api: ClusterApi) -> dict[FabricKind, ObjectKind]:
     groups = await read_groups(api)
     installed = (fabric for fabric in READABLE if fabric.is_served(groups.names))
     paths = await groups.find_paths(api, (kind for fabric in installed for kind in fabric.KINDS))
-    return {kind: _listed(kind, path) for kind, path in paths.items()}
+    return {kind: list_of(kind, path) for kind, path in paths.items()}
 
 
-def _listed(kind: FabricKind, path: str) -> ObjectKind:
+def list_of(kind: FabricKind, path: str) -> ObjectKind:
+    """How the objects of *kind* at *path* are listed: in small pages, each decoded on its own."""
     return ObjectKind(
-        str(kind), path, msgspec.Raw, kind.selector, only=kind.name, page=_PAGE, convert=partial(_keep, kind)
+        str(kind),
+        path,
+        msgspec.Raw,
+        kind.selector,
+        only=kind.name,
+        page=_PAGE,
+        convert=partial(keep_object, kind),
     )
 
 
-def _keep(kind: FabricKind, raw: msgspec.Raw) -> FabricObject | None:
+def keep_object(kind: FabricKind, raw: msgspec.Raw) -> FabricObject | None:
+    """What is kept of one object, or None."""
     return decode_object(bytes(raw), kind)
 
 
 async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
-    """Read every fabric of a cluster once; ``ApiError`` where the cluster cannot be read at all."""
+    """Read every fabric of a cluster once; raises as `read_fabric_objects`."""
+    return read_facts(await read_fabric_objects(api))
+
+
+async def read_fabric_objects(api: ClusterApi) -> FabricObjects:
+    """The objects of every fabric of a cluster; ``ApiError`` where the cluster cannot be read at all."""
     by_kind: dict[FabricKind, tuple[FabricObject, ...]] = {}
     denied: list[FabricKind] = []
     for kind, listed in (await find_kinds(api)).items():
@@ -56,7 +69,7 @@ async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
             denied.append(kind)
         else:
             by_kind[kind] = tuple(kept)
-    return read_facts(FabricObjects(by_kind, tuple(denied)))
+    return FabricObjects(by_kind, tuple(denied))
 
 
 def read_facts(objects: FabricObjects) -> tuple[FabricFacts, ...]:

@@ -5,6 +5,7 @@ Rule: unknown fields are welcome, since others write these files; what is known 
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -13,12 +14,20 @@ import yaml
 from netprobe.errors import InputError
 
 _MAX_BYTES = 16 * 1024 * 1024
+_MAX_LEVELS = 64
+"""Of brackets in a stranger's file: a scanner of YAML takes seconds for some thousands of open ones."""
 
 
-class KubeconfigClusterDoc(msgspec.Struct, frozen=True):
+class KubeconfigClusterDoc(msgspec.Struct, frozen=True, rename=lambda name: name.replace("_", "-")):
     """How a server is reached."""
 
     server: str = ""
+    certificate_authority: str | None = None
+    """A file."""
+    certificate_authority_data: str | None = None
+    tls_server_name: str | None = None
+    insecure_skip_tls_verify: bool | None = None
+    proxy_url: str | None = None
 
 
 class ExecDoc(msgspec.Struct, frozen=True):
@@ -27,10 +36,28 @@ class ExecDoc(msgspec.Struct, frozen=True):
     command: str = ""
 
 
-class UserDoc(msgspec.Struct, frozen=True):
-    """Who we are there."""
+class AuthProviderDoc(msgspec.Struct, frozen=True):
+    """A part of the client that gives credentials (older than programs, and gone from kubectl)."""
+
+    name: str = ""
+
+
+_USER_FIELDS = {
+    "auth_provider": "auth-provider",
+    "token_file": "tokenFile",
+    "client_certificate": "client-certificate",
+    "client_key": "client-key",
+}
+
+
+class UserDoc(msgspec.Struct, frozen=True, rename=_USER_FIELDS):
+    """Who we are there, as far as programs and files are named; no credential is read here."""
 
     exec: ExecDoc | None = None
+    auth_provider: AuthProviderDoc | None = None
+    token_file: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
 
 
 class ContextDoc(msgspec.Struct, frozen=True):
@@ -68,6 +95,22 @@ class KubeconfigDoc(msgspec.Struct, frozen=True, rename={"current_context": "cur
     users: tuple[NamedUser, ...] | None = ()
     contexts: tuple[NamedContext, ...] | None = ()
     current_context: str = ""
+
+
+def parse_kubeconfig(text: str) -> KubeconfigDoc:
+    """A kubeconfig of a stranger; what is wrong is an :class:`InputError` that repeats nothing of it."""
+    if _count_levels(text) > _MAX_LEVELS:
+        raise InputError("is nested too deeply")
+    try:
+        return msgspec.convert(yaml.safe_load(text) or {}, KubeconfigDoc)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise InputError("is not a kubeconfig") from error
+
+
+def _count_levels(text: str) -> int:
+    """How deep brackets are nested at most; those inside texts count too, since they hardly matter."""
+    steps = (1 if each in "[{" else -1 for each in text if each in "[]{}")
+    return max(accumulate(steps), default=0)
 
 
 def read_kubeconfig(file: Path) -> KubeconfigDoc:

@@ -79,6 +79,8 @@ def _topology(graph: nx.MultiDiGraph[str]) -> Document:
             "mtu": data["mtu"],
             "outer_port": data["outer_port"] or None,
             "known_from": data["known_from"],
+            "remapped": data["remapped"],
+            "claimed": data["claimed"] or None,
             **_state_fields(data),
             "loss": data.get("loss"),
             "rtt_ms": data.get("rtt_ms"),

@@ -7,12 +7,13 @@ clusters are drawn by :mod:`netprobe.render.figures.ring_map`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import networkx as nx
 
 from netprobe.model.component import Component
+from netprobe.model.inventory import KnownFrom
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.component_state import worst
@@ -39,7 +40,7 @@ from netprobe.render.figures.state_style import (
     TUBE,
     style_of,
 )
-from netprobe.render.graph import build_graph
+from netprobe.render.graph import build_graph, link_label
 from netprobe.render.labels import Names, duration, percent
 
 _BOW = 0.27
@@ -129,14 +130,15 @@ class _Map:
             if each["kind"] == "tunnel" and _lane_of(one, other, each) == own
         ]
         rtts = [float(each["rtt_ms"]) for each in directions if "rtt_ms" in each]
-        label = data["mechanism"] + (f"  {duration(min(rtts) * 1e6)}" if rtts else "")
+        rtt = f"  {duration(min(rtts) * 1e6)}" if rtts else ""
         marked = sum(each["state"] != PathState.UP for each in directions) == 1
-        self._label_link(
-            straight, label, shares=_SHARES_BESIDE_MARK if marked else _SHARES if slim == 1 else _SHARES[1:]
-        )
+        shares = _SHARES_BESIDE_MARK if marked else _SHARES if slim == 1 else _SHARES[1:]
+        for label in _link_labels(data, rtt):
+            if self._label_link(straight, label, shares=shares):
+                break
 
-    def _label_link(self, line: Curve, label: str, *, shares: Sequence[float]) -> None:
-        """Write a link's label along it where it overlaps no other; otherwise leave it to the tables."""
+    def _label_link(self, line: Curve, label: str, *, shares: Sequence[float]) -> bool:
+        """Write a link's label along it where it overlaps no other; False where there is no such place."""
         for share in shares:
             drawn = self._canvas.write(line.at(share), label, size=8 * self._scale, colour=SOFT_INK,
                                        ha="center", va="center", rotation=_upright(line),
@@ -148,8 +150,9 @@ class _Map:
             if fits and not any(room.overlaps(other) for other in self._labels):
                 self._labels.append(room)
                 self.callouts.keep_clear([room], words=True)
-                return
+                return True
             self._canvas.erase(drawn)
+        return False
 
     def _draw_direction(self, source: str, target: str, data: Data) -> None:
         style = style_of(data["state"])
@@ -276,6 +279,24 @@ class _Map:
             self.callouts.anchor(name, room.grown(0.04))
             self.callouts.avoid_crossing(room)
             x += room.width + 0.25 * group.scale
+
+
+def _link_labels(data: Data, rtt: str) -> Iterator[str]:
+    """What may be written along a link, the most telling first: the first one that fits is.
+
+    A claim is written with its claimant, so that it is not taken for what was measured.
+    """
+    label = link_label(data)
+    if data["claimed"]:
+        fabric = "" if data["known_from"] in set(KnownFrom) else data["known_from"]
+        told = f"{fabric or 'claimed'}: “{data['claimed']}”"
+        whole = label.replace(fabric, told, 1) if fabric else f"{label} · {told}"
+        yield whole + rtt
+        yield whole
+        yield told + rtt
+        yield told
+    yield label + rtt
+    yield data["mechanism"] + rtt
 
 
 def _lane_of(source: str, target: str, data: Data) -> tuple[frozenset[str], str]:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from netprobe import __version__
 from netprobe.model.clean_text import clean
 from netprobe.render.figures.canvas import Canvas
+from netprobe.render.graph import link_label
 from netprobe.render.labels import (
     MARKS,
     count,
@@ -102,6 +103,7 @@ def _environment(*, is_markdown: bool) -> jinja2.Environment:
         "moment": moment,
         "duration": duration,
         "percent": percent,
+        "link_label": link_label,
         "counted": count,
         "ups": up_of_all,
         "mark": lambda state: MARKS.get(state, "✓" if state == "alive" else "?"),

@@ -5,22 +5,26 @@ Rule: clusters that cannot be read are highlighted, and the full error of each i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 
+from netprobe.discovery.fabric_merge import FabricMembers
 from netprobe.discovery.k8s.clusters import (
     ReadableCluster,
     Reading,
     UnreadableCluster,
     find_duplicates,
 )
-from netprobe.model.fabric import FabricFacts
+from netprobe.model.fabric import Claim, FabricFacts, FabricLink, SubjectKind
+from netprobe.model.names import ClusterName
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count
 from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import new_table
 
+_LINK_KINDS = frozenset({SubjectKind.LINK, SubjectKind.SERVICE_LINK})
 _NOTES = 3
 """Lines about one cluster's fabrics below the table; the document has all."""
 
@@ -30,6 +34,7 @@ def clusters_table(readings: Sequence[Reading]) -> RenderableType:
     table = new_table(
         "cluster", "version", "nodes", "agents", "fabric", "ranges", right=("agents",), grow="ranges"
     )
+    peers = find_peers(readings)
     for reading in readings:
         match reading:
             case ReadableCluster():
@@ -43,6 +48,8 @@ def clusters_table(readings: Sequence[Reading]) -> RenderableType:
         Text(""),
     ]
     lines.append(table)
+    if any(peers.values()):
+        lines += [Text(""), _peers_table(peers)]
     notes = [Text(f"✗ {reading.why}", style="red") for reading in bad]
     notes += [Text(note, style="bright_black") for note in _notes(readings)]
     return Group(*lines, *((Text(""), *notes) if notes else ()))
@@ -68,16 +75,70 @@ def _row(reading: ReadableCluster) -> tuple[RenderableType, ...]:
         facts.version,
         nodes,
         str(len(facts.agents)),
-        "\n".join(_name_fabrics(reading)) or "–",
+        "\n".join(reading.facts.fabrics) or "–",
         "\n".join(ranges) or "–",
     )
 
 
-def _name_fabrics(reading: ReadableCluster) -> Iterator[str]:
-    """Every fabric that is installed; of one that is read, how many clusters it joins to this one."""
-    links = {facts.fabric: len(facts.links) for facts in reading.fabrics if facts.links}
-    for name in reading.facts.fabrics:
-        yield f"{name}, {count(links[name], 'link')}" if name in links else name
+@dataclass(frozen=True, slots=True)
+class PeerLink:
+    """What joins a cluster to a peer, as its fabric says."""
+
+    peer: str
+    """The name of one of our clusters, else the fabric's id."""
+    is_known: bool
+    """Whether it is one of the clusters that were read."""
+    fabric: str
+    link: FabricLink
+    claims: tuple[Claim, ...]
+
+
+def find_peers(readings: Sequence[Reading]) -> dict[ClusterName, tuple[PeerLink, ...]]:
+    """By cluster that was read: its peers, as its own fabrics name them."""
+    read = [reading for reading in readings if isinstance(reading, ReadableCluster)]
+    reported = {reading.facts.cluster.name: reading.fabrics for reading in read}
+    members = FabricMembers.of(reported, reported)
+    found = {}
+    for name, fabrics in reported.items():
+        links = []
+        for facts in fabrics:
+            claims = _claims_by_peer(facts)
+            for link in facts.links:
+                ours = members.find(facts.fabric, link.target, name)
+                said = tuple(claims.get(link.target, ()))
+                links.append(PeerLink(ours or link.target, ours in reported, facts.fabric, link, said))
+        found[name] = tuple(links)
+    return found
+
+
+def _claims_by_peer(facts: FabricFacts) -> dict[str, list[Claim]]:
+    found: dict[str, list[Claim]] = {}
+    for claim in facts.claims:
+        if claim.subject.kind in _LINK_KINDS:
+            found.setdefault(claim.subject.target, []).append(claim)
+    return found
+
+
+def _peers_table(peers: Mapping[ClusterName, tuple[PeerLink, ...]]) -> RenderableType:
+    table = new_table("cluster", "peer", "link", "claim", grow="link")
+    for name, links in peers.items():
+        for number, one in enumerate(links):
+            peer = (
+                Text(one.peer) if one.is_known else Text(f"{one.peer}\n").append("not read", "bright_black")
+            )
+            claims = ", ".join(dict.fromkeys(claim.value for claim in one.claims))
+            table.add_row("" if number else name, peer, _describe_link(one), claims or "–")
+    return table
+
+
+def _describe_link(one: PeerLink) -> str:
+    """The fabric, its mechanism and port, and what is unlike an ordinary tunnel."""
+    link = one.link
+    mechanism = "" if link.mechanism == one.fabric.lower() else link.mechanism
+    parts = [one.fabric, mechanism, f"port {link.outer_port}" if link.outer_port else ""]
+    parts += ["remapped"] if link.is_remapped else []
+    parts += [] if link.is_routed else ["services only"]
+    return " · ".join(filter(None, parts))
 
 
 def _cell(name: str, environment: str, region: str, ordinal: str) -> Text:
@@ -111,15 +172,16 @@ def _unread(reading: ReadableCluster) -> list[str]:
 
 def clusters_document(readings: Sequence[Reading]) -> Document:
     """``netprobe/clusters``: ``clusters[]``, each with its facts or with ``error``."""
+    peers = find_peers(readings)
     return {
         "schema": "netprobe/clusters",
         "version": 1,
-        "clusters": [_entry(reading) for reading in readings],
+        "clusters": [_entry(reading, peers) for reading in readings],
         "same": [list(names) for names in find_duplicates(readings)],
     }
 
 
-def _entry(reading: Reading) -> Document:
+def _entry(reading: Reading, peers: Mapping[ClusterName, tuple[PeerLink, ...]]) -> Document:
     place = {"context": reading.context.name, "server": reading.context.server or None}
     match reading:
         case UnreadableCluster(name=name, place=place_hint, why=why):
@@ -147,6 +209,10 @@ def _entry(reading: Reading) -> Document:
                 "namespaces": list(facts.namespaces), "network_policies": list(facts.network_policies),
                 "virtual_nodes": facts.virtual_nodes,
                 "windows_nodes": facts.windows_nodes, "unread": list(facts.unread),
+                "peers": [{"cluster": one.peer, "known": one.is_known, "fabric": one.fabric,
+                           "mechanism": one.link.mechanism or None, "remapped": one.link.is_remapped,
+                           "routed": one.link.is_routed, "claimed": [claim.value for claim in one.claims]}
+                          for one in peers[cluster.name]],
                 "fabric_facts": [_fabric(each) for each in reading.fabrics],
             }  # fmt: skip
 

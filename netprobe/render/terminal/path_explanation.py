@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
+from netprobe.analysis.claims.quotes import LinkClaims, quote_claim
 from netprobe.analysis.queries.path_explanation import PathExplanation, PathStep
+from netprobe.model.fabric import ClaimState
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import PathState
 from netprobe.render.documents.snapshot import Document, view_document
 from netprobe.render.labels import duration, moment
 from netprobe.render.terminal.console import Text
@@ -33,10 +37,27 @@ def why_table(snapshot: Snapshot, why: PathExplanation, *, asked: Sequence[str] 
         Text(""),
         Text(why.sentence, style=f"bold {STYLES[why.state]}"),
     ]
-    rows = [*why.reasons, *(f"asked now: {line}" for line in asked)]
+    rows = [*why.reasons, *map(str, quote_claims(snapshot, why)), *(f"asked now: {line}" for line in asked)]
     if why.finding is not None and why.finding.next_step:
         rows.append(f"next: {why.finding.next_step}")
     return Group(*lines, Padding(_bullets(rows), (0, 0, 0, 1)))
+
+
+def quote_claims(snapshot: Snapshot, why: PathExplanation) -> Iterator[Prose]:
+    """What fabrics claim about the link that the pair crosses, for or against what was measured.
+
+    What a reason quotes already is left out.
+    """
+    for claim in LinkClaims(snapshot).about(why.source.cluster, why.target.cluster):
+        told = quote_claim(claim, now_ns=snapshot.taken_ns)
+        if any(str(told) in reason for reason in why.reasons):
+            continue
+        if claim.state is ClaimState.UNKNOWN or why.state not in (PathState.UP, PathState.DOWN):
+            yield Prose(f"claimed: {told}")
+        elif claim.state.is_well is (why.state is PathState.UP):
+            yield Prose(f"claimed for it: {told}")
+        else:
+            yield Prose(f"claimed against it: {told}")
 
 
 def _bullets(rows: Sequence[str]) -> Table:
@@ -70,6 +91,7 @@ def why_document(snapshot: Snapshot, why: PathExplanation, *, asked: Sequence[st
             "state": why.state.value,
             "sentence": why.sentence,
             "reasons": list(why.reasons),
+            "claims": [str(told) for told in quote_claims(snapshot, why)],
             "finding": why.finding.id if why.finding else None,
             "next_step": (why.finding.next_step or None) if why.finding else None,
             "asked_now": list(asked),

@@ -20,7 +20,7 @@ from netprobe.model.component import Component
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, AgentStatus, PathState
-from netprobe.render.graph import build_graph, find_links
+from netprobe.render.graph import build_graph, find_links, link_label
 from netprobe.render.labels import (
     MARKS,
     Names,
@@ -166,12 +166,15 @@ def _agent_text(agent: Mapping[str, str] | None) -> Text:
 
 
 def _links_table(edges: list[tuple[str, str, dict[str, str]]]) -> Table:
-    table = new_table("FROM", "TO", "OVER", "STATE", "RTT", "LOSS", right=("RTT", "LOSS"))
+    is_claimed = any(data["claimed"] for _, _, data in edges)
+    claimed = ("CLAIMED",) if is_claimed else ()
+    table = new_table("FROM", "TO", "OVER", "STATE", *claimed, "RTT", "LOSS", right=("RTT", "LOSS"))
     for source, target, data in edges:
         rtt = duration(float(data["rtt_ms"]) * 1e6) if "rtt_ms" in data else "–"
         loss = percent(float(data["loss"])) if "loss" in data else "–"
         ends = (source.partition("/")[0], target.partition("/")[0])
-        table.add_row(*ends, data["mechanism"], state_text(data["state"]), rtt, loss)
+        said = (data["claimed"] or "–",) if is_claimed else ()
+        table.add_row(*ends, link_label(data), state_text(data["state"]), *said, rtt, loss)
     return table
 
 

@@ -14,7 +14,7 @@ from operator import itemgetter
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.deploy.visit.lifecycle import Visit
-from netprobe.discovery.fabric_merge import add_fabrics
+from netprobe.discovery.fabric_merge import add_fabrics, find_claims
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.k8s.kubeconfig import Context
@@ -128,6 +128,7 @@ class _MeshRun:
             agents=found.agents,
             findings=found.findings,
             past_findings=found.past_findings,
+            claims=find_claims(self.staying.fabrics, (one.name for one in self.inventory.clusters)),
         )
         return MeshResult(snapshot, (*self.staying.unread(), *self._unable(), *self.untested))
 

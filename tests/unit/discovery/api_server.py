@@ -45,11 +45,16 @@ class Served:
     """By group and version (``submariner.io/v1``) the plurals that it has; their objects are in `items`."""
     preferred: dict[str, str] = field(default_factory=dict)
     """By group its preferred version, where that is not the first of `resources`."""
+    asked: list[str] = field(default_factory=list)
+    """Every path that was asked for."""
+    objects: dict[str, Json] = field(default_factory=dict)
+    """Single objects by their paths."""
     go: asyncio.Event = field(default_factory=asyncio.Event)
     """No watch tells or is refused anything before."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path
+        self.asked.append(path)
         if path == "/version":
             return web.json_response({"gitVersion": "v1.36.2"})
         if path == "/apis":
@@ -68,6 +73,8 @@ class Served:
             return web.json_response({"status": {"allowed": is_allowed}})
         if path == "/api/v1/namespaces/kube-system":
             return web.json_response({"metadata": {"name": "kube-system", "uid": self.url}})
+        if path in self.objects:
+            return web.json_response(self.objects[path])
         return await self._answer_collection(path, request)
 
     async def _answer_collection(self, path: str, request: web.Request) -> web.StreamResponse:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from netprobe.analysis.claims.api_claims import API_CLAIMS
 from netprobe.analysis.claims.table import CLAIMS
+from netprobe.discovery.cluster_sources.registry import source_names
 from netprobe.discovery.fabric_merge import ASSUMED_MTU
 from netprobe.discovery.fabrics import FABRICS, READABLE
 from netprobe.discovery.fabrics.objects import MAX_OBJECT_BYTES
@@ -37,3 +39,21 @@ def test_every_kind_of_claim_has_a_row_with_its_lag() -> None:
 def test_figures_of_the_page_are_those_of_the_code() -> None:
     assert f"{ASSUMED_MTU} bytes" in TEXT
     assert f"{MAX_OBJECT_BYTES >> 20} MiB" in TEXT
+
+
+CLUSTER_ROWS = [
+    tuple(cell.strip() for cell in line.strip("|").split("|"))
+    for line in (ROOT / "docs/clusters.md").read_text().splitlines()
+    if line.startswith("| `")
+]
+
+
+def test_every_source_of_clusters_has_a_row() -> None:
+    assert [row[0].strip("`") for row in CLUSTER_ROWS if row[0].strip("`") in source_names()] == [
+        *source_names()
+    ]
+
+
+def test_every_claim_about_a_cluster_has_a_row_with_what_it_means() -> None:
+    rows = {row[0].strip("`"): row[1:] for row in CLUSTER_ROWS if row[0].strip("`") in set(API_CLAIMS)}
+    assert rows == {kind: (row.claimant, f"`{row.word}`", row.proves) for kind, row in API_CLAIMS.items()}

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.vectorised_world import CalmWorld
 from netprobe.analysis.analyst import Analyst, Conclusion
-from netprobe.analysis.claims.contradictions import quote_claim
+from netprobe.analysis.claims.quotes import quote_claim
 from netprobe.analysis.claims.table import CLAIMS, CLOCK_ALLOWANCE_NS
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.plan.index import PlanIndex

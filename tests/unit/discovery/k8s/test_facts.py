@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -28,7 +29,7 @@ from netprobe.discovery.k8s.kubeconfig import (
 )
 from netprobe.discovery.k8s.schema import Version
 from netprobe.errors import InputError
-from netprobe.render.terminal.clusters import clusters_table
+from netprobe.render.terminal.clusters import clusters_document, clusters_table
 from netprobe.render.terminal.tables import render_text
 from tests.unit.discovery.api_server import (
     Json,
@@ -36,6 +37,7 @@ from tests.unit.discovery.api_server import (
     serve,
     write_kubeconfig,
 )
+from tests.unit.discovery.fabrics import submariner_objects as made
 
 SYSTEM = {"metadata": {"name": "kube-system", "uid": "uid-of-kube-system"}}
 NAME = "api.prod.example"
@@ -111,6 +113,24 @@ async def test_the_list_shows_version_reach_nodes_fabric_and_ranges(tmp_path: Pa
     for word in ("v1.36.2", "Submariner", "pods 10.1.0.0/24", "10.96.0.0/16", "✗ unreachable"):
         assert word in shown, shown
     assert [str(one.place.region) for one in readings if isinstance(one, UnreadableCluster)] == ["eu-central"]
+
+
+async def test_peers_and_links_are_beside_each_other_with_what_is_claimed(tmp_path: Path) -> None:
+    items = {"nodes": [node("east-gw", "10.1.0.0/24")], "namespaces": [SYSTEM], **made.east()}
+    served_kinds = {"submariner.io/v1": list(made.east())}
+    async with serve(Served(items=items, resources=served_kinds)) as served:
+        readings = await read_clusters([context_of(tmp_path, served)], timeout_s=60)
+    shown = render_text(clusters_table(readings), width=80)
+    assert max(map(len, shown.splitlines())) <= 80
+    row = shown[shown.index("peer") :]
+    for word in ("west", "not read", "Submariner · ipsec · port 4501", "connected"):
+        assert word in row, shown
+    document = json.loads(json.dumps(clusters_document(readings)))
+    (entry,) = document["clusters"]
+    assert entry["peers"] == [
+        {"cluster": "west", "known": False, "fabric": "Submariner", "mechanism": "ipsec", "remapped": False,
+         "routed": True, "claimed": ["connected"]},
+    ]  # fmt: skip
 
 
 # --- how an API is reached ------------------------------------------------------------------------
