@@ -2,9 +2,11 @@
 
 Rules: a report cannot arrive before it was made, so one that does shows a clock that is ahead, at once. A
 report that arrives late shows a clock that is behind only where the delay stays the same for several reports
-in a row and the agent keeps none back: a queue that drains looks different. Until an agent has delivered a
-report that was not kept back, nothing is known of its clock, and what it kept may be of any age. Times of an
-agent whose clock is off are moved by whole intervals onto ours, so that what it measures still counts.
+in a row and the agent keeps none back: a queue that drains looks different. An agent numbers its reports in
+the order in which it makes them, so a later one of an earlier time shows a clock that was set back. Until an
+agent has delivered a report that was not kept back, nothing is known of its clock, and what it kept may be of
+any age. Times of an agent whose clock is off are moved by whole intervals onto ours, so that what it measures
+still counts.
 """
 
 from __future__ import annotations
@@ -39,6 +41,19 @@ class _AgentClock:
     """When the last report that counts arrived."""
     is_known: bool = False
     """Whether any report of it was compared with our clock."""
+    boot: str = ""
+    sequence: int = 0
+    start_ns: int = 0
+    """Of the report with the greatest number, on its own clock."""
+
+    def is_set_back(self, report: Report) -> bool:
+        """Whether *report* is a later one of an earlier time; remember it."""
+        is_same = report.boot == self.boot
+        if is_same and report.sequence <= self.sequence:
+            return False
+        before_ns = self.start_ns
+        self.boot, self.sequence, self.start_ns = report.boot, report.sequence, report.start_ns
+        return is_same and report.start_ns + report.length_ns <= before_ns
 
 
 class AgentClocks:
@@ -81,6 +96,9 @@ class AgentClocks:
         lead_ns = max(report.health.at_ns, report.start_ns + report.length_ns) - arrived_ns
         if lead_ns > max(0, clock.offset_ns) + self._interval_ns:
             clock.offset_ns = lead_ns
+        if clock.is_set_back(report):
+            clock.offset_ns = self._believable(lead_ns)
+            clock.reports = 0
         if report.health.windows_spooled > len(report.windows):
             clock.reports = 0  # a queue: its delay says nothing
             return

@@ -120,6 +120,30 @@ def test_an_agent_with_a_wrong_clock_is_named_and_still_measures(fleet: ClockedF
     assert abs(offsets[wrong] - hours * HOUR) < SECOND
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_while_it_reports_is_named_with_the_next_report(
+    fleet: ClockedFleet, hours: int
+) -> None:
+    wrong = fleet.agents[3]
+    fleet.run(10)
+    fleet.clocks_ns[wrong] = hours * HOUR
+    fleet.true_ns += SECOND
+    fleet.report(wrong)
+    offsets = {status.agent: status.clock_offset_ns for status in fleet.conclude().agents}
+    assert abs(offsets[wrong] - hours * HOUR) < SECOND
+
+
+def test_an_older_report_that_comes_again_is_no_clock_that_was_set_back(fleet: ClockedFleet) -> None:
+    """As where the bus lost some, and the agent sends them again."""
+    fleet.run(10)
+    fleet.sequence -= 5 * len(fleet.agents)
+    fleet.report(fleet.agents[3], age_ns=5 * SECOND)
+    fleet.sequence += 5 * len(fleet.agents)
+    said = fleet.run(3)
+    assert clock_findings(said) == set()
+    assert states(said) == {PathState.UP}
+
+
 def test_the_finding_ends_when_the_clock_is_right_again(fleet: ClockedFleet) -> None:
     wrong = fleet.agents[3]
     fleet.clocks_ns[wrong] = HOUR
