@@ -15,11 +15,11 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import compress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -43,57 +43,34 @@ from netprobe.model.finding import Finding
 from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.snapshot import Counters
 from netprobe.model.window import Report
+from netprobe.store.history_tables import (
+    CHUNK,
+    COUNTERS,
+    EPOCHS,
+    INCIDENTS,
+    META,
+    REPORTS,
+    TABLES,
+    add_counted,
+    find_known,
+    key_of_report,
+    row_of,
+    tune_sqlite,
+)
 from netprobe.wire.conclusions import decode_epoch, decode_finding, encode_epoch, encode_finding
-from netprobe.wire.reports import ReportColumns, decode_report, encode_columns
+from netprobe.wire.reports import ReportColumns, decode_report
 
 logger = logging.getLogger(__name__)
 
 SCHEMA = 1
 
-_CHUNK = 500
-"""Rows named in one statement; SQLite takes 32,766 parameters."""
 _ATTEMPTS = 3
 _NO_LIMIT_NS = 2**63 - 1
-BUSY_MS = 5_000
-"""How long a statement waits for another process's lock."""
 _PRUNED_AT_ONCE = 2_000
 """Reports deleted in one transaction."""
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _KEPT_DAMAGED = 2
 """Damaged files that are kept; older ones are deleted."""
-_COUNTERS = tuple(field.name for field in fields(Counters))
-
-_tables = sa.MetaData()
-_meta = sa.Table(
-    "meta",
-    _tables,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("value", sa.BigInteger, nullable=False),
-)
-_reports = sa.Table(
-    "reports",
-    _tables,
-    sa.Column("agent", sa.String(512), primary_key=True),
-    sa.Column("boot", sa.String(100), primary_key=True),
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("start_ns", sa.BigInteger, nullable=False, index=True),
-    sa.Column("windows", sa.Integer, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-)
-_epochs = sa.Table(
-    "epochs",
-    _tables,
-    sa.Column("since_ns", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-)
-_incidents = sa.Table(
-    "incidents",
-    _tables,
-    sa.Column("id", sa.String(1_000), primary_key=True),
-    sa.Column("first_seen_ns", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("ended_ns", sa.BigInteger, nullable=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +103,7 @@ class History:
             ) from error
         self.name = self._engine.url.render_as_string(hide_password=True)
         if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _tune_sqlite)
+            event.listen(self._engine, "connect", tune_sqlite)
         try:
             self._open(replace_damaged=replace_damaged)
         except BaseException:
@@ -227,18 +204,18 @@ class History:
     def counters(self) -> Counters:
         """Everything counted since this store was made."""
         with self._translated(), self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_meta.c.key, _meta.c.value)).all()
-        return Counters(**{key: value for key, value in rows if key in _COUNTERS})
+            rows = connection.execute(sa.select(META.c.key, META.c.value)).all()
+        return Counters(**{key: value for key, value in rows if key in COUNTERS})
 
     def prove_writable(self) -> None:
         """Write, and change nothing."""
-        same = sa.update(_meta).where(_meta.c.key == "schema").values(value=_meta.c.value)
+        same = sa.update(META).where(META.c.key == "schema").values(value=META.c.value)
         with self._writing, self._translated(), self._engine.begin() as connection:
             connection.execute(same)
 
     def newest_sequences(self, agent: str, boot: str, *, most: int) -> tuple[int, ...]:
         """The greatest numbers of stored reports of *agent* since *boot*, at most so many, greatest first."""
-        columns = _reports.c
+        columns = REPORTS.c
         wanted = (
             sa.select(columns.sequence)
             .where(columns.agent == agent, columns.boot == boot)
@@ -251,30 +228,30 @@ class History:
     def count_windows(self) -> int:
         """How many windows are kept now; less than was stored once old ones have been pruned."""
         with self._translated(), self._engine.connect() as connection:
-            return int(connection.execute(sa.select(sa.func.sum(_reports.c.windows))).scalar() or 0)
+            return int(connection.execute(sa.select(sa.func.sum(REPORTS.c.windows))).scalar() or 0)
 
     def reports_since(self, start_ns: int, *, before_ns: int | None = None) -> Iterator[Report]:
         """Every kept report that starts at *start_ns* or later, and before *before_ns*, oldest first."""
-        started = _reports.c.start_ns
-        wanted = sa.select(_reports.c.body).where(started >= start_ns).order_by(started)
+        started = REPORTS.c.start_ns
+        wanted = sa.select(REPORTS.c.body).where(started >= start_ns).order_by(started)
         if before_ns is not None:
             wanted = wanted.where(started < before_ns)
         with self._translated(), self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=_CHUNK).execute(wanted):
+            for row in connection.execution_options(yield_per=CHUNK).execute(wanted):
                 yield decode_report(row.body)
 
     def keep_epoch(self, epoch: PlannedEpoch) -> None:
         """Remember which plans are asked from ``epoch.since_ns`` on."""
         told = {"since_ns": epoch.since_ns, "body": encode_epoch(epoch)}
         with self._writing, self._translated(), self._engine.begin() as connection:
-            connection.execute(sa.delete(_epochs).where(_epochs.c.since_ns == epoch.since_ns))
-            connection.execute(sa.insert(_epochs), [told])
+            connection.execute(sa.delete(EPOCHS).where(EPOCHS.c.since_ns == epoch.since_ns))
+            connection.execute(sa.insert(EPOCHS), [told])
 
     def epochs_between(self, start_ns: int, end_ns: int) -> tuple[PlannedEpoch, ...]:
         """Every planned epoch that was asked at a time from *start_ns* to *end_ns*, oldest first."""
-        since = _epochs.c.since_ns
+        since = EPOCHS.c.since_ns
         first = sa.select(sa.func.max(since)).where(since <= start_ns).scalar_subquery()
-        wanted = sa.select(_epochs.c.body).where(since >= sa.func.coalesce(first, start_ns), since <= end_ns)
+        wanted = sa.select(EPOCHS.c.body).where(since >= sa.func.coalesce(first, start_ns), since <= end_ns)
         with self._translated(), self._engine.connect() as connection:
             rows = connection.execute(wanted.order_by(since)).all()
         return tuple(decode_epoch(row.body) for row in rows)
@@ -284,19 +261,19 @@ class History:
         with self._writing, self._translated(), self._engine.begin() as connection:
             for finding in findings:
                 same = sa.and_(
-                    _incidents.c.id == finding.id, _incidents.c.first_seen_ns == finding.first_seen_ns
+                    INCIDENTS.c.id == finding.id, INCIDENTS.c.first_seen_ns == finding.first_seen_ns
                 )
                 told: dict[str, object] = {"ended_ns": finding.ended_ns, "body": encode_finding(finding)}
-                if connection.execute(sa.update(_incidents).where(same).values(told)).rowcount == 0:
+                if connection.execute(sa.update(INCIDENTS).where(same).values(told)).rowcount == 0:
                     told |= {"id": finding.id, "first_seen_ns": finding.first_seen_ns}
-                    connection.execute(sa.insert(_incidents).values(told))
+                    connection.execute(sa.insert(INCIDENTS).values(told))
 
     def incidents_since(self, start_ns: int, *, most: int = 1_000_000) -> tuple[Finding, ...]:
         """Remembered findings that were seen first at *start_ns* or later, oldest first; the newest *most*.
 
         A row that cannot be read is left out: the past must not end the present.
         """
-        columns = _incidents.c
+        columns = INCIDENTS.c
         wanted = sa.select(columns.body).where(columns.first_seen_ns >= start_ns)
         newest = wanted.order_by(columns.first_seen_ns.desc(), columns.id.desc()).limit(most)
         with self._translated(), self._engine.connect() as connection:
@@ -305,55 +282,55 @@ class History:
 
     def prune_incidents(self, *, before_ns: int) -> int:
         """Forget incidents that ended before *before_ns*; how many."""
-        ended = sa.func.coalesce(_incidents.c.ended_ns, _incidents.c.first_seen_ns)
+        ended = sa.func.coalesce(INCIDENTS.c.ended_ns, INCIDENTS.c.first_seen_ns)
         with self._writing, self._translated(), self._engine.begin() as connection:
-            return connection.execute(sa.delete(_incidents).where(ended < before_ns)).rowcount
+            return connection.execute(sa.delete(INCIDENTS).where(ended < before_ns)).rowcount
 
     def prune(self, *, before_ns: int) -> int:
         """Forget reports that start before *before_ns*, and epochs that ended before; how many reports.
 
         Counters and incidents stay. Others may write between two pieces.
         """
-        since = _epochs.c.since_ns
+        since = EPOCHS.c.since_ns
         with self._writing, self._translated(), self._engine.begin() as connection:
             last = connection.execute(sa.select(sa.func.max(since)).where(since <= before_ns)).scalar()
             if last is not None:
-                connection.execute(sa.delete(_epochs).where(since < last))
+                connection.execute(sa.delete(EPOCHS).where(since < last))
         deleted = 0
         while piece := self._prune_piece(before_ns):
             deleted += piece
         return deleted
 
     def _prune_piece(self, before_ns: int) -> int:
-        columns = _reports.c
+        columns = REPORTS.c
         key = (columns.agent, columns.boot, columns.sequence)
         old = sa.select(*key).where(columns.start_ns < before_ns).order_by(columns.start_ns)
         with self._writing, self._translated(), self._engine.begin() as connection:
             named = sa.tuple_(*key).in_(old.limit(_PRUNED_AT_ONCE).subquery().select())
-            return connection.execute(sa.delete(_reports).where(named)).rowcount
+            return connection.execute(sa.delete(REPORTS).where(named)).rowcount
 
     def newest_start_ns(self) -> int | None:
         """When the newest report starts; None in an empty history."""
         with self._translated(), self._engine.connect() as connection:
-            found = connection.execute(sa.select(sa.func.max(_reports.c.start_ns))).scalar()
+            found = connection.execute(sa.select(sa.func.max(REPORTS.c.start_ns))).scalar()
         return None if found is None else int(found)
 
     def _ingest_once(
         self, batch: Sequence[ReportColumns], *, rejected: Sequence[int], malformed: int, not_after_ns: int
     ) -> Ingested:
         with self._engine.begin() as connection:
-            known = _find_known(connection, [_key(columns) for columns in batch])
+            known = find_known(connection, [key_of_report(columns) for columns in batch])
             fresh = []
             for columns in batch:
-                fresh.append(_key(columns) not in known)
-                known.add(_key(columns))
+                fresh.append(key_of_report(columns) not in known)
+                known.add(key_of_report(columns))
             new = [columns for columns, is_new in zip(batch, fresh, strict=True) if is_new]
             if new:
-                connection.execute(sa.insert(_reports), [_row(columns, not_after_ns) for columns in new])
+                connection.execute(sa.insert(REPORTS), [row_of(columns, not_after_ns) for columns in new])
             windows = sum(len(columns.windows.check) for columns in new)
             left_out = sum(compress(rejected, fresh))
             counted = Counters(len(new), len(batch) - len(new), windows, malformed, left_out)
-            _add(connection, counted)
+            add_counted(connection, counted)
         return Ingested(counted.reports_stored, counted.reports_repeated, windows, tuple(fresh))
 
     def _check(self) -> None:
@@ -367,13 +344,11 @@ class History:
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
             is_new = not sa.inspect(connection).has_table("meta")
-            _tables.create_all(
-                connection
-            )  # those that are missing: an extra table does not change the schema
+            TABLES.create_all(connection)  # those that are missing: an extra table does not change the schema
             if is_new:
-                start = {"schema": SCHEMA} | dict.fromkeys(_COUNTERS, 0)
-                connection.execute(sa.insert(_meta), [{"key": k, "value": v} for k, v in start.items()])
-            found = connection.execute(sa.select(_meta.c.value).where(_meta.c.key == "schema")).scalar()
+                start = {"schema": SCHEMA} | dict.fromkeys(COUNTERS, 0)
+                connection.execute(sa.insert(META), [{"key": k, "value": v} for k, v in start.items()])
+            found = connection.execute(sa.select(META.c.value).where(META.c.key == "schema")).scalar()
         if found is None:  # tables without their rows: what SQLite makes of a spoilt write-ahead log
             raise HistoryDamagedError(f"history {self.name}: has tables and no schema")
         if found != SCHEMA:
@@ -401,48 +376,6 @@ def _read_finding(body: bytes) -> Finding | None:
     except RemoteFormatError as error:
         logger.warning("an incident cannot be read and is left out: %s", error)
         return None
-
-
-def _key(columns: ReportColumns) -> tuple[str, str, int]:
-    return columns.agent, columns.boot, columns.sequence
-
-
-def _row(columns: ReportColumns, not_after_ns: int) -> dict[str, object]:
-    return {
-        "agent": columns.agent,
-        "boot": columns.boot,
-        "sequence": columns.sequence,
-        "start_ns": min(columns.start_ns, not_after_ns),
-        "windows": len(columns.windows.check),
-        "body": encode_columns(columns),
-    }
-
-
-def _find_known(connection: sa.Connection, keys: list[tuple[str, str, int]]) -> set[tuple[str, str, int]]:
-    columns = (_reports.c.agent, _reports.c.boot, _reports.c.sequence)
-    known: set[tuple[str, str, int]] = set()
-    for begin in range(0, len(keys), _CHUNK):
-        wanted = sa.tuple_(*columns).in_(keys[begin : begin + _CHUNK])
-        known.update(
-            (row[0], row[1], row[2]) for row in connection.execute(sa.select(*columns).where(wanted))
-        )
-    return known
-
-
-def _add(connection: sa.Connection, counted: Counters) -> None:
-    for name in _COUNTERS:
-        more = getattr(counted, name)
-        if more:
-            statement = sa.update(_meta).where(_meta.c.key == name).values(value=_meta.c.value + more)
-            connection.execute(statement)
-
-
-def _tune_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3's or a pool's
-    """Readers beside one writer (WAL); a commit is on the disk when it returns."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _first_line(error: Exception) -> str:

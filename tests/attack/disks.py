@@ -19,7 +19,7 @@ from benchmarks.chaos.experiments import locked
 from netprobe.collector import report_ingest
 from netprobe.collector.incident_archive import IncidentArchive
 from netprobe.errors import NetprobeError
-from netprobe.store import history
+from netprobe.store import history_tables
 from netprobe_agent.spool import Spool
 from tests import fleets
 from tests.attack.tally import AttackTally
@@ -60,7 +60,7 @@ async def attack_with_a_locked_history() -> AttackTally:
     tally = AttackTally()
     with (
         TemporaryDirectory() as made,
-        patch.object(history, "BUSY_MS", _BUSY_MS),
+        patch.object(history_tables, "BUSY_MS", _BUSY_MS),
         patch.object(report_ingest, "RETRY_S", _RETRY_S),
         collector_parts(Path(made)) as here,
     ):

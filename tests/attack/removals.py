@@ -47,7 +47,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.units import SECOND_NS
 from netprobe.model.window import Report
 from netprobe.render.terminal.console import TextConsole
-from netprobe.store import history
+from netprobe.store import history, history_tables
 from netprobe.wire import pair_keys
 from netprobe.wire.clusters import RegisteredDoc
 from netprobe.wire.pair_keys import derive_asker_key
@@ -282,7 +282,7 @@ def lift_bus_limits() -> Removal:
 
 def lift_collector_limits() -> Removal:
     """Every line is written; reports are acknowledged at once, in the order of arrival, and kept whole."""
-    real = history._row
+    real = history_tables.row_of
 
     def row(columns: ReportColumns, _: int) -> dict[str, object]:
         return real(columns, history._NO_LIMIT_NS)
@@ -292,7 +292,7 @@ def lift_collector_limits() -> Removal:
         patch.object(ReportAllowance, "hold", lambda allowance, delivery, *, now_s: False),
         patch.object(report_ingest, "take_turns", lambda deliveries: iter([tuple(deliveries)])),
         patch.object(report_validation, "drop_unused", lambda columns: columns),
-        patch.object(history, "_row", row),
+        patch.object(history, "row_of", row),
     )
 
 

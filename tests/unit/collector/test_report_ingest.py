@@ -139,7 +139,7 @@ async def test_an_error_of_the_analysis_is_counted_and_the_report_is_kept(
 async def test_reports_wait_unacknowledged_while_the_history_is_locked(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("netprobe.store.history.BUSY_MS", 20)
+    monkeypatch.setattr("netprobe.store.history_tables.BUSY_MS", 20)
     monkeypatch.setattr("netprobe.collector.report_ingest.RETRY_S", 0.02)
     with collector_parts(tmp_path) as here:
         other = sqlite3.connect(here.settings.data / "history.db", isolation_level=None)

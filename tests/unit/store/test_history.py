@@ -221,7 +221,7 @@ def test_damaged_files_do_not_fill_the_disk(tmp_path: Path) -> None:
 
 
 def test_a_lock_is_named_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netprobe.store.history.BUSY_MS", 20)
+    monkeypatch.setattr("netprobe.store.history_tables.BUSY_MS", 20)
     file = tmp_path / "history.db"
     with closing(History.at(file)) as history, closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
