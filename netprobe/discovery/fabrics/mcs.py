@@ -1,7 +1,7 @@
 """Multi-Cluster Services: services exported to and imported from other clusters, whichever system moves them.
 
 Read from ``sigs.k8s.io/mcs-api`` v0.5.2 (KEP-1645); both versions have the same shape. The API group also
-has the Cluster Inventory and Work APIs, so it alone does not show that services are shared. ``Ready`` means
+has the Cluster Inventory and Work APIs, so only its kinds show that services are shared. ``Ready`` means
 that an export was taken in, not that another cluster reaches it.
 """
 
@@ -22,16 +22,16 @@ from netprobe.model.fabric import (
 )
 
 NAME = "MCS API"
-_GROUP = "multicluster.x-k8s.io"
-EXPORTS = FabricKind(_GROUP, "serviceexports", keeps=paths_below("status.conditions.*", *CONDITION))
-IMPORTS = FabricKind(_GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters.*.cluster"))
+GROUP = "multicluster.x-k8s.io"
+EXPORTS = FabricKind(GROUP, "serviceexports", keeps=paths_below("status.conditions.*", *CONDITION))
+IMPORTS = FabricKind(GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters.*.cluster"))
 KINDS: tuple[FabricKind, ...] = (EXPORTS, IMPORTS)
 _STATES = {"True": ClaimState.UNVERIFIED, "False": ClaimState.DOWN}
 
 
-def is_served(groups: frozenset[str]) -> bool:
-    """Whether its API groups are served."""
-    return _GROUP in groups
+def is_served(served: frozenset[str]) -> bool:
+    """Whether one of its kinds is served; the group alone says nothing."""
+    return not served.isdisjoint(map(str, KINDS))
 
 
 def read(objects: FabricObjects) -> FabricFacts:
