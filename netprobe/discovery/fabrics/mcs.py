@@ -24,7 +24,14 @@ from netprobe.model.fabric import (
 NAME = "MCS API"
 GROUP = "multicluster.x-k8s.io"
 EXPORTS = FabricKind(GROUP, "serviceexports", keeps=paths_below("status.conditions.*", *CONDITION))
-IMPORTS = FabricKind(GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters.*.cluster"))
+_SOURCE = "lighthouse.submariner.io/sourceNamespace"
+"""On what Submariner's lighthouse-agent keeps for its way over the broker: where the service really is
+(lighthouse v0.24.0, ``pkg/agent/controller``). What it imports for people has no such mark."""
+_MARKS = frozenset({_SOURCE})
+IMPORTS = FabricKind(
+    GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters.*.cluster"),
+    annotations=_MARKS, labels=_MARKS,
+)  # fmt: skip
 KINDS: tuple[FabricKind, ...] = (EXPORTS, IMPORTS)
 _STATES = {"True": ClaimState.UNVERIFIED, "False": ClaimState.DOWN}
 
@@ -53,6 +60,10 @@ def _exports(objects: FabricObjects) -> Iterator[FabricService]:
 
 def _imports(objects: FabricObjects, notes: UnreadNotes) -> Iterator[FabricService]:
     for one in objects.of(IMPORTS):
+        meta = one.metadata
+        source = meta.labels.get(_SOURCE) or meta.annotations.get(_SOURCE)
+        if source and source != one.reference.namespace:
+            continue
         top = FieldReader.of(one, notes)
         behind = (each.text("cluster") for each in top.below("status").items("clusters"))
         yield FabricService(
