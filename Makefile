@@ -17,7 +17,7 @@ SOAK_SECONDS ?= 600
 # What a target of the suite is made of, and what runs side by side: tests/suite/parts.py.
 SUITE := $(BIN)/python -m tests.suite
 
-.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios slow rest lab-core lab-slow bad-days lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
+.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios slow rest lab-core lab-slow bad-days lab-one notebooks e2e e2e-build e2e-fabrics e2e-fabric-programs e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -104,13 +104,19 @@ e2e-packages:
 e2e-kubernetes: setup e2e-packages
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v go >/dev/null; then $(BIN)/python -m tests.e2e.cluster.kubernetes_build; fi
 
+e2e-fabric-programs: setup
+	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v go >/dev/null; then $(BIN)/python -m tests.e2e.cluster.fabric_build; fi
+
 e2e-images: setup e2e-packages
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v buildah >/dev/null; then $(BIN)/python -m tests.e2e.cluster.node_images; fi
 
-e2e-build: e2e-kubernetes e2e-images
+e2e-build: e2e-kubernetes e2e-fabric-programs e2e-images
 
 e2e: e2e-build  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
 	@$(BIN)/pytest -q tests/e2e
+
+e2e-fabrics: e2e-build  ## The end-to-end tests with fabrics' own programs alone
+	@$(BIN)/pytest -q tests/e2e/test_submariner_gateways.py tests/e2e/test_lighthouse.py
 
 lab-score: setup  ## Every kind of fault at two places, on real packets; writes docs/lab-score.md
 	@$(BIN)/python -m benchmarks lab-score --docs docs/lab-score.md

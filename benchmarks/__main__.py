@@ -12,6 +12,7 @@ BENCHMARKS = {
     "cli": "benchmarks.cli",
     "discovery": "benchmarks.discovery",
     "evidence": "benchmarks.evidence",
+    "fabric-scale": "benchmarks.fabric_scale",
     "fabrics": "benchmarks.fabric_claims",
     "flood": "benchmarks.flood",
     "ingest": "benchmarks.ingest",

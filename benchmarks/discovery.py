@@ -21,18 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi, open_api
-from netprobe.discovery.k8s.kubeconfig import read_contexts
+from benchmarks.filled_api import do_each, make_once, open_kubeconfig, rss_mib
+from netprobe.discovery.k8s.client import ClusterApi
 from netprobe.discovery.k8s.schema import Named
 from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster
 from netprobe.model.names import ClusterName
 
-AT_ONCE = 12
 QUIET_S = 60.0
 NAMESPACE = "netprobe-bench"
 _NODES = "/api/v1/nodes"
@@ -151,13 +148,15 @@ def _running(number: int) -> dict[str, Any]:
 
 async def _fill(kubeconfig: Path, nodes: int, pods: int) -> None:
     agents = min(pods // 5, 2 * nodes)
-    async with _api(kubeconfig) as api:
-        await _made(api.create("/api/v1/namespaces", _namespace(), Named))
+    async with open_kubeconfig(kubeconfig) as api:
+        await make_once(api.create("/api/v1/namespaces", _namespace(), Named))
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-        await _made(api.create(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account, Named))
-        await _each(range(nodes), lambda number: _made(api.create(_NODES, _node(number), Named)))
-        await _each(range(pods), lambda number: _made(api.create(_PODS, _pod(number, nodes, agents), Named)))
-        await _each(range(agents), lambda number: _run_pod(api, number))
+        await make_once(api.create(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account, Named))
+        await do_each(range(nodes), lambda number: make_once(api.create(_NODES, _node(number), Named)))
+        await do_each(
+            range(pods), lambda number: make_once(api.create(_PODS, _pod(number, nodes, agents), Named))
+        )
+        await do_each(range(agents), lambda number: _run_pod(api, number))
 
 
 async def _run_pod(api: ClusterApi, number: int) -> None:
@@ -172,38 +171,14 @@ async def _empty(kubeconfig: Path, nodes: int, pods: int) -> None:
     async def remove(number: int) -> None:
         await api.delete(f"{_PODS}/{_name(number, agents)}?gracePeriodSeconds=0")
 
-    async with _api(kubeconfig) as api:
-        await _each(range(pods), remove)
+    async with open_kubeconfig(kubeconfig) as api:
+        await do_each(range(pods), remove)
         await api.delete(f"/api/v1/namespaces/{NAMESPACE}")
-        await _each(range(nodes), lambda number: api.delete(f"{_NODES}/bench-{number:05}"))
+        await do_each(range(nodes), lambda number: api.delete(f"{_NODES}/bench-{number:05}"))
 
 
 def _namespace() -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-
-
-async def _made(making: Awaitable[object]) -> None:
-    try:
-        await making
-    except ApiRefusedError as error:
-        if error.code != 409:  # it is there from a run before
-            raise
-
-
-async def _each(numbers: Iterable[int], do: Callable[[int], Awaitable[object]]) -> None:
-    waiting = iter(numbers)
-
-    async def work() -> None:
-        for number in waiting:
-            await do(number)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(work())
-
-
-def _api(kubeconfig: Path) -> AbstractAsyncContextManager[ClusterApi]:
-    return open_api(read_contexts([kubeconfig]).choose()[0])
 
 
 # --- what is measured, in a process of its own --------------------------------------------------
@@ -218,8 +193,8 @@ async def _watch(kubeconfig: Path, nodes: int, pods: int) -> dict[str, object]:
         heard[:] = [watched]
         news.set()
 
-    async with _api(kubeconfig) as api, _api(kubeconfig) as other:
-        before, began = _rss_mib(), time.perf_counter()
+    async with open_kubeconfig(kubeconfig) as api, open_kubeconfig(kubeconfig) as other:
+        before, began = rss_mib(), time.perf_counter()
         watch = ClusterWatch(api, ClusterName("bench"), hear)
         running = asyncio.ensure_future(watch.run())
         while not heard or len(heard[0].facts.cluster.nodes) < nodes:
@@ -227,7 +202,7 @@ async def _watch(kubeconfig: Path, nodes: int, pods: int) -> dict[str, object]:
             await news.wait()
         first_s, first = time.perf_counter() - began, api.calls
         assert len(heard[0].facts.agents) == agents, (len(heard[0].facts.agents), agents)
-        watching = _rss_mib()
+        watching = rss_mib()
         await asyncio.sleep(QUIET_S)
         quiet = api.calls - first
         deliveries = await _churn(other, heard, news, nodes)
@@ -259,7 +234,7 @@ async def _churn(api: ClusterApi, heard: list[WatchedCluster], news: asyncio.Eve
         found = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": zone}}
         await api.apply(f"{_NODES}/{name}", found, Named)
 
-    moving = asyncio.ensure_future(_each(range(nodes // 10), move))
+    moving = asyncio.ensure_future(do_each(range(nodes // 10), move))
     deliveries = 0
     while True:
         news.clear()
@@ -274,7 +249,7 @@ async def _naive(kubeconfig: Path) -> dict[str, object]:
     """What an informer on whole objects of the client library would keep."""
     from kubernetes.aio import client, config  # noqa: PLC0415
 
-    before = _rss_mib()
+    before = rss_mib()
     await config.load_kube_config(str(kubeconfig))
     async with client.ApiClient() as api:
         core = client.CoreV1Api(api)
@@ -282,13 +257,8 @@ async def _naive(kubeconfig: Path) -> dict[str, object]:
         return {
             "naive_kept": sum(len(one.items) for one in kept),
             "naive_rss_import_mib": before,
-            "naive_rss_mib": _rss_mib(),
+            "naive_rss_mib": rss_mib(),
         }
-
-
-def _rss_mib() -> float:
-    line = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmRSS"))
-    return round(int(line.split()[1]) / 1024, 1)
 
 
 def _parser() -> argparse.ArgumentParser:

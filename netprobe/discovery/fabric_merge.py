@@ -207,6 +207,7 @@ def _link(link: FabricLink, source: Cluster, target: Cluster, facts: FabricFacts
         mtu=link.mtu or ASSUMED_MTU,
         outer_port=link.outer_port,
         is_remapped=link.is_remapped,
+        carries_hosts=False,
         known_from=facts.fabric,
     )
 

@@ -148,6 +148,9 @@ class Link:
     is_remapped: bool = False
     """Whether pods behind it are reached at other addresses than their own. Which ones is not known here, so
     nothing is asked over it, and the coverage lists its clusters as not joined."""
+    carries_hosts: bool = True
+    """Whether packets to addresses of nodes cross it. A fabric's tunnel carries those to pods and services:
+    from host to host they go another way, or none, so nothing of the kind is asked over it."""
     known_from: str = ""
     """Who says that it exists: a fabric's name, or one of `KnownFrom`; empty: the inventory file."""
 

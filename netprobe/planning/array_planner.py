@@ -146,6 +146,7 @@ class _Writer:
         routes: list[tuple[list[int], list[int]]] = []
         mtu = np.zeros(len(pairs), np.int64)
         site = np.array([self.graph.involves_site(one, other) for one, other in pairs], np.bool_)
+        carried = np.array([self.graph.carries_hosts(one, other) for one, other in pairs], np.bool_)
         for place, (one, other) in enumerate(pairs):
             there = find_middle(self.graph, source=one, target=other)
             back = find_middle(self.graph, source=other, target=one)
@@ -164,7 +165,12 @@ class _Writer:
             self._ask(near, some, some, (Plane.POD, Plane.POD), (middles[0], middles[1]), mtu=large)
             if self.policy.with_host_plane:
                 large, opens = np.where(site[places], large, 0), some & ~self._have_pods(near)
-                self._ask(near, some, opens, (Plane.HOST, Plane.HOST), (middles[0], middles[1]), mtu=large)
+                kept = np.flatnonzero(carried[places])
+                ways = tuple([middle[kept] for middle in middles[side]] for side in (0, 1))
+                self._ask(
+                    near[kept], some[kept], opens[kept], (Plane.HOST, Plane.HOST), (ways[0], ways[1]),
+                    mtu=large[kept],
+                )  # fmt: skip
 
     def ask_mixed(self, ends: IntArray) -> None:
         """Hosts that ask pods of other clusters, with one UDP check each."""

@@ -189,6 +189,11 @@ class ClusterGraph:
         ends = source.cluster, target.cluster
         return ends[0] != ends[1] and not self._sites.isdisjoint(ends)
 
+    def carries_hosts(self, source: NodeId, target: NodeId) -> bool:
+        """Whether packets from host to host cross what joins the clusters of two nodes, there and back."""
+        ways = (self.route_between(source, target), self.route_between(target, source))
+        return all(way is None or all(hop.link.carries_hosts for hop in way.hops) for way in ways)
+
     def route_between(self, source: NodeId, target: NodeId) -> ClusterRoute | None:
         """The route of packets from one node to another's cluster.
 

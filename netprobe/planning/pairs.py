@@ -75,7 +75,22 @@ def find_pairs(graph: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy
     else:
         pairs = _sparse(graph, epoch=epoch, seed=seed, policy=policy)
     known = set(graph.agents)
-    return tuple(dict.fromkeys(pair for pair in pairs if pair.source in known and pair.target in known))
+    return tuple(
+        dict.fromkeys(
+            pair
+            for pair in pairs
+            if pair.source in known and pair.target in known and _is_carried(graph, pair)
+        )
+    )
+
+
+def _is_carried(graph: ClusterGraph, pair: AgentPair) -> bool:
+    """Whether the links that are asked about are those that the packets take."""
+    source, target = pair.source, pair.target
+    is_across = source.cluster != target.cluster
+    if not is_across or (source.plane, target.plane) != (Plane.HOST, Plane.HOST):
+        return True
+    return graph.carries_hosts(source.node_id, target.node_id)
 
 
 def _mesh(graph: ClusterGraph, policy: PlanPolicy) -> Iterator[AgentPair]:

@@ -109,6 +109,7 @@ class LinkDoc(_InventoryStruct, frozen=True):
     source_addresses: tuple[str, ...] = ()
     target_addresses: tuple[str, ...] = ()
     is_remapped: bool = False
+    carries_hosts: bool = True
 
 
 class ForwardDoc(_InventoryStruct, frozen=True):

@@ -2,132 +2,36 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netprobe.cli.options.source import Source
-from netprobe.errors import SystemRefusedError
 from netprobe.lab.fault_drill import describe_unhealthy
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.cluster.figures import tell
 from tests.e2e.cluster.node_images import AGENT, COLLECTOR, archive_of
-from tests.e2e.test_clusters import PROD, STAGING, run
+from tests.e2e.installed_fleet import InstalledFleet, install_fleet
+from tests.e2e.test_clusters import PROD, STAGING
 from tests.e2e.test_visit import FORWARD, broken, closed_ports, drop, stale_proxy, without_dns
 from tests.patience import wait_until
 
-PATIENCE_S = 400
 pytestmark = pytest.mark.timeout(1800)
 DRAIN = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
-BOTH = ("--context", PROD, "--context", STAGING)
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledFleet:
-    """Two clusters with netprobe in them, and where its collector is asked."""
-
-    clusters: Clusters
-    source: Source
-
-    def until(self, wanted: Callable[[Snapshot], bool], *, never: str = "") -> Snapshot:
-        """Ask until the snapshot is as wanted; a finding of a cause that matches *never* fails at once."""
-        until, last = time.monotonic() + PATIENCE_S, "no answer"
-        while time.monotonic() < until:
-            try:
-                snapshot = self.source.load()
-            except SystemRefusedError as error:
-                last = str(error)
-            else:
-                causes = [str(found.cause) for found in snapshot.findings]
-                assert not never or not re.search(never, " ".join(causes)), snapshot.findings
-                if wanted(snapshot):
-                    return snapshot
-                last = f"{describe_unhealthy(snapshot)}; {causes}"
-            time.sleep(1)
-        raise AssertionError(f"not so within {PATIENCE_S} s: {last}")
-
-    def finds(self, cause: Cause, fault: AbstractContextManager[None]) -> tuple[Finding, ...]:
-        """Break a healthy fleet, return what is found once *cause* is among it, mend it until all is well."""
-        self.until_healthy()
-        began_ns = time.time_ns()
-        with fault:
-            snapshot = self.until(lambda now: any(one.cause is cause for one in now.findings))
-        (first, *_) = (one for one in snapshot.findings if one.cause is cause)
-        late = (first.first_seen_ns - began_ns) / snapshot.interval_ns
-        tell(f"{cause}: found {late:.1f} intervals of {snapshot.interval_ns / 1e9:g} s after the break")
-        self.until_healthy()
-        return snapshot.findings
-
-    def until_healthy(self, *, never: str = "") -> Snapshot:
-        """Ask until every agent is alive, every path is up and nothing is found."""
-        return self.until(lambda snapshot: not describe_unhealthy(snapshot), never=never)
-
-
-@contextmanager
-def forwarded(clusters: Clusters) -> Iterator[str]:
-    """The bus of the hub, at a port of this machine."""
-    process = subprocess.Popen(
-        ["kubectl", f"--kubeconfig={clusters.kubeconfigs[PROD]}", "-n", "netprobe", "port-forward",
-         "service/netprobe-bus", ":4222"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        told = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
-        assert told is not None
-        yield f"tls://127.0.0.1:{told[1]}"
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-def operator(clusters: Clusters, at: Path) -> tuple[Path, Path]:
-    """The key that may ask and who signed the bus's certificate, as the install made them."""
-    told = clusters.kubectl(PROD, "-n", "netprobe", "get", "secret", "netprobe-operators", "-o", "json")
-    for name in ("seed", "ca.crt"):
-        (at / name).write_bytes(base64.b64decode(json.loads(told)["data"][name]))
-    (at / "seed").chmod(0o600)
-    return at / "seed", at / "ca.crt"
 
 
 @pytest.fixture(scope="module")
 def fleet(
     nodes: Clusters, agent_image: str, collector_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InstalledFleet]:
-    nodes.tell("import", agent_image)
-    nodes.tell("import", collector_image)
-    env = {"KUBECONFIG": nodes.environment}
-    images = ("--agent-image", AGENT.name, "--collector-image", COLLECTOR.name)
-    inner = ("--expose", "NodePort", "--api-server", f"{STAGING}=https://10.250.2.1:6443")
-    result = run("install", *BOTH, "--hub", PROD, *images, *inner, "--no-wait", env=env)
-    assert result.exit_code == 0, (result.output, result.exception)
-    add = "/spec/template/spec/containers/0/args/-"
-    more: list[dict[str, object]] = [
-        {"op": "add", "path": add, "value": word} for word in ("--flat", "--interval=4")
-    ]
-    # Tests drain and break the other node.
-    home = {"kubernetes.io/hostname": "prod-1"}
-    more.append({"op": "add", "path": "/spec/template/spec/nodeSelector", "value": home})
-    deployment = "deployment/netprobe-collector"
-    nodes.kubectl(PROD, "-n", "netprobe", "patch", deployment, "--type=json", "-p", json.dumps(more))
-    nodes.kubectl(PROD, "-n", "netprobe", "rollout", "status", deployment, "--timeout=300s")
-    with forwarded(nodes) as url:
-        seed, authority = operator(nodes, tmp_path_factory.mktemp("operator"))
-        yield InstalledFleet(nodes, Source(url=url, seed=seed, ca=authority))
-    assert run("uninstall", *BOTH, env=env).exit_code == 0
+    folder = tmp_path_factory.mktemp("operator")
+    with install_fleet(nodes, (agent_image, collector_image), folder, collector=("--flat",)) as installed:
+        yield installed
 
 
 def parts(found: tuple[Finding, ...]) -> set[str]:

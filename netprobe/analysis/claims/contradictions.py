@@ -1,7 +1,8 @@
 """Findings where a fabric's claim and packets disagree, and claims quoted in the findings of packets.
 
 Rules. A claim never moves the confidence of what packets showed. It is held against packets only after its
-claimant had the time to notice (`table`), and only while the claimant still writes; a claim that is not
+claimant had the time to notice (`table`) and has said the same for as long: one that follows packets changes
+before a finding ends. It is held only while the claimant still writes; a claim that is not
 verified by its own object counts as a claim all the same, because people read it as one. The reverse, a link
 called down that carries packets, is a finding as well: names, fail-over and alerts follow that status.
 """
@@ -61,6 +62,8 @@ class ClaimContradictions:
         self._index: PlanIndex | None = None
         self._well_since_ns: dict[tuple[str, tuple[Component, ...]], int] = {}
         """By fabric and parts: since when they are called down and carry packets."""
+        self._up_since_ns: dict[tuple[object, ...], int] = {}
+        """By fabric, object, field and subject: since when a claim has not said that something is down."""
         self._open: dict[str, Finding] = {}
         self._past: deque[Finding] = deque(maxlen=_PAST)
         self._now_ns = 0
@@ -76,6 +79,11 @@ class ClaimContradictions:
     ) -> None:  # fmt: skip
         """Open and close findings, given what packets led to and the last interval."""
         self._now_ns = now_ns
+        self._up_since_ns = {
+            _key_of(claim): self._up_since_ns.get(_key_of(claim), now_ns)
+            for claim in self._claims
+            if claim.state is not ClaimState.DOWN
+        }
         if self._subjects is None or index is not self._index:
             self._subjects, self._index = ClaimSubjects(self._claims, index), index
         found = {}
@@ -133,15 +141,19 @@ class ClaimContradictions:
         for finding in findings:
             if finding.cause not in _DEAD_CAUSES:
                 continue
-            lasted_ns = self._now_ns - finding.first_seen_ns
             for claims in _by_fabric(
                 claim
                 for claim in self._current(finding)
-                if claim.state.is_well and lasted_ns >= CLAIMS[claim.kind].lag_ns
+                if claim.state.is_well and self._is_due(claim, finding)
             ):
                 packets = Evidence(Prose(f"packets: {finding.summary}"), finding.affected)
                 parts = self._shared_parts(claims, finding.components)
                 yield _Disagreement(Note.CLAIMED_UP, parts, claims, packets, finding.confidence)
+
+    def _is_due(self, claim: Claim, finding: Finding) -> bool:
+        """Whether its claimant had the time to notice, since both the fault and its own last change."""
+        since_ns = max(finding.first_seen_ns, self._up_since_ns[_key_of(claim)])
+        return self._now_ns - since_ns >= CLAIMS[claim.kind].lag_ns
 
     def _shared_parts(self, claims: Iterable[Claim], parts: tuple[Component, ...]) -> tuple[Component, ...]:
         assert self._subjects is not None
@@ -195,6 +207,11 @@ class ClaimContradictions:
         quotes = tuple(Evidence(quote_claim(claim, now_ns=self._now_ns)) for claim in claims[:_QUOTED])
         more = len(claims) - _QUOTED
         return (*quotes, Evidence(Prose(f"and {more} claims more of the same"))) if more > 0 else quotes
+
+
+def _key_of(claim: Claim) -> tuple[object, ...]:
+    """What a claim is, whatever it says."""
+    return claim.fabric, claim.object, claim.field, claim.subject
 
 
 def _by_fabric(claims: Iterable[Claim]) -> Iterator[tuple[Claim, ...]]:

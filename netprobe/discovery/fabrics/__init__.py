@@ -1,7 +1,8 @@
 """Multi-cluster systems, one file each: how to see that one is installed, and what its objects say.
 
 Rules. Detection costs one call: ``GET /apis`` lists every API group, aggregated ones too, and needs no rights
-on any object. A group says that a system is installed, never that it works. Reading is pure: an adapter names
+on any object; one more for each version of a group that several systems share, which is recognised by its
+resources. A group says that a system is installed, never that it works. Reading is pure: an adapter names
 the kinds and fields that it reads, gets the objects, and returns facts; it never raises for what is in them.
 """
 
@@ -33,8 +34,8 @@ class Fabric(Protocol):
     NAME: str
     """Its name as its own people write it."""
 
-    def is_served(self, groups: frozenset[str]) -> bool:
-        """Whether these API groups show that it is installed."""
+    def is_served(self, served: frozenset[str]) -> bool:
+        """Whether these API groups, and ``plural.group`` in `SHARED_GROUPS`, show that it is installed."""
         ...
 
 
@@ -57,10 +58,16 @@ READABLE: tuple[ReadableFabric, ...] = (submariner, liqo, istio, linkerd, consul
 """Those whose objects are read, in the order in which their facts are listed."""
 
 
-def find_fabrics(groups: frozenset[str]) -> tuple[str, ...]:
-    """The names of every system whose API groups are among *groups*, in the order of the registry.
+SHARED_GROUPS = (mcs.GROUP,)
+"""API groups that several systems have: what is installed, only their resources tell."""
+
+
+def find_fabrics(served: frozenset[str]) -> tuple[str, ...]:
+    """The names of every system that *served* shows, in the order of the registry.
+
+    *served* are names of API groups, and of `SHARED_GROUPS` also ``plural.group`` of every resource.
 
     >>> find_fabrics(frozenset({"apps", "submariner.io", "networking.istio.io"}))
     ('Submariner', 'Istio')
     """
-    return tuple(fabric.NAME for fabric in FABRICS if fabric.is_served(groups))
+    return tuple(fabric.NAME for fabric in FABRICS if fabric.is_served(served))

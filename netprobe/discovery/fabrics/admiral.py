@@ -5,6 +5,6 @@ from __future__ import annotations
 NAME = "Admiral"
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "admiral.io" in groups
+    return "admiral.io" in served

@@ -24,9 +24,9 @@ SERVICES = FabricKind(
 KINDS: tuple[FabricKind, ...] = (CONFIG, SERVICES)
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "cilium.io" in groups
+    return "cilium.io" in served
 
 
 def read(objects: FabricObjects) -> FabricFacts:

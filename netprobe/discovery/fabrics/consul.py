@@ -33,9 +33,9 @@ KINDS: tuple[FabricKind, ...] = (ACCEPTORS, DIALERS, EXPORTS)
 _STATES = {"True": ClaimState.UNVERIFIED, "False": ClaimState.DOWN}
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return _GROUP in groups
+    return _GROUP in served
 
 
 def read(objects: FabricObjects) -> FabricFacts:

@@ -33,9 +33,9 @@ _REMOTE = "istio-remote"
 """A Gateway of this class only refers to one that is elsewhere; its label names the peer's network."""
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "networking.istio.io" in groups
+    return "networking.istio.io" in served
 
 
 def read(objects: FabricObjects) -> FabricFacts:

@@ -5,6 +5,6 @@ from __future__ import annotations
 NAME = "Karmada"
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "cluster.karmada.io" in groups
+    return "cluster.karmada.io" in served

@@ -5,6 +5,6 @@ from __future__ import annotations
 NAME = "KubeFed"
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "core.kubefed.io" in groups
+    return "core.kubefed.io" in served

@@ -35,9 +35,9 @@ KINDS: tuple[FabricKind, ...] = (LINKS, TRUST_ROOTS)
 _PORT = 4143
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "multicluster.linkerd.io" in groups
+    return "multicluster.linkerd.io" in served
 
 
 def read(objects: FabricObjects) -> FabricFacts:

@@ -67,9 +67,9 @@ _NETWORK = {
 """``NetworkConnectionStatus`` repeats what the Connection says, without a time."""
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "core.liqo.io" in groups or _NETWORKING in groups
+    return "core.liqo.io" in served or _NETWORKING in served
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Multi-Cluster Services: services exported to and imported from other clusters, whichever system moves them.
 
 Read from ``sigs.k8s.io/mcs-api`` v0.5.2 (KEP-1645); both versions have the same shape. The API group also
-has the Cluster Inventory and Work APIs, so it alone does not show that services are shared. ``Ready`` means
+has the Cluster Inventory and Work APIs, so only its kinds show that services are shared. ``Ready`` means
 that an export was taken in, not that another cluster reaches it.
 """
 
@@ -22,16 +22,23 @@ from netprobe.model.fabric import (
 )
 
 NAME = "MCS API"
-_GROUP = "multicluster.x-k8s.io"
-EXPORTS = FabricKind(_GROUP, "serviceexports", keeps=paths_below("status.conditions.*", *CONDITION))
-IMPORTS = FabricKind(_GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters.*.cluster"))
+GROUP = "multicluster.x-k8s.io"
+EXPORTS = FabricKind(GROUP, "serviceexports", keeps=paths_below("status.conditions.*", *CONDITION))
+_SOURCE = "lighthouse.submariner.io/sourceNamespace"
+"""On what Submariner's lighthouse-agent keeps for its way over the broker: where the service really is
+(lighthouse v0.24.0, ``pkg/agent/controller``). What it imports for people has no such mark."""
+_MARKS = frozenset({_SOURCE})
+IMPORTS = FabricKind(
+    GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters.*.cluster"),
+    annotations=_MARKS, labels=_MARKS,
+)  # fmt: skip
 KINDS: tuple[FabricKind, ...] = (EXPORTS, IMPORTS)
 _STATES = {"True": ClaimState.UNVERIFIED, "False": ClaimState.DOWN}
 
 
-def is_served(groups: frozenset[str]) -> bool:
-    """Whether its API groups are served."""
-    return _GROUP in groups
+def is_served(served: frozenset[str]) -> bool:
+    """Whether one of its kinds is served; the group alone says nothing."""
+    return not served.isdisjoint(map(str, KINDS))
 
 
 def read(objects: FabricObjects) -> FabricFacts:
@@ -53,6 +60,10 @@ def _exports(objects: FabricObjects) -> Iterator[FabricService]:
 
 def _imports(objects: FabricObjects, notes: UnreadNotes) -> Iterator[FabricService]:
     for one in objects.of(IMPORTS):
+        meta = one.metadata
+        source = meta.labels.get(_SOURCE) or meta.annotations.get(_SOURCE)
+        if source and source != one.reference.namespace:
+            continue
         top = FieldReader.of(one, notes)
         behind = (each.text("cluster") for each in top.below("status").items("clusters"))
         yield FabricService(

@@ -5,6 +5,6 @@ from __future__ import annotations
 NAME = "Open Cluster Management"
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return "cluster.open-cluster-management.io" in groups
+    return "cluster.open-cluster-management.io" in served

@@ -39,9 +39,9 @@ KINDS: tuple[FabricKind, ...] = (LINKS, LISTENERS, CONNECTORS)
 _STATES = {"True": ClaimState.UP, "False": ClaimState.DOWN}
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return _GROUP in groups
+    return _GROUP in served
 
 
 def read(objects: FabricObjects) -> FabricFacts:

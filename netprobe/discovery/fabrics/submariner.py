@@ -93,9 +93,9 @@ class _Cable:
         return tuple(dict.fromkeys(ordered))
 
 
-def is_served(groups: frozenset[str]) -> bool:
+def is_served(served: frozenset[str]) -> bool:
     """Whether its API groups are served."""
-    return _GROUP in groups
+    return _GROUP in served
 
 
 def read(objects: FabricObjects) -> FabricFacts:

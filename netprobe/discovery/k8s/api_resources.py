@@ -62,6 +62,19 @@ class ApiGroups:
         """Their names."""
         return frozenset(self._listed)
 
+    async def find_names(self, api: ClusterApi, shared: Iterable[str]) -> frozenset[str]:
+        """Their names and, of those in *shared* that the server has, ``plural.group`` of every resource.
+
+        A request for each version of such a group.
+        """
+        groups = [self._listed[name] for name in shared if name in self._listed]
+        return self.names | {
+            f"{resource}.{group.name}"
+            for group in groups
+            for version in group.versions
+            for resource in await _resources_of(api, version)
+        }
+
     async def find_paths(self, api: ClusterApi, kinds: Iterable[K]) -> dict[K, str]:
         """The path of each kind that the server has; a request or more for each group that it has.
 
@@ -89,15 +102,19 @@ async def _paths_in(api: ClusterApi, group: _ServedGroup, asked: Sequence[K]) ->
     for version in dict.fromkeys((*preferred, *group.versions)):
         if len(found) == len(asked):
             break
-        path = f"/apis/{version.group_version}"
-        try:
-            listed = await api.get(path, _ServedResources)
-        except ApiRefusedError as error:
-            if error.code not in (403, 404, 503):  # 503: an aggregated API whose server is away
-                raise
-            continue
-        names = {resource.name for resource in listed.resources}
+        names = await _resources_of(api, version)
         for kind in asked:
             if kind.resource in names:
-                found.setdefault(kind, f"{path}/{kind.resource}")
+                found.setdefault(kind, f"/apis/{version.group_version}/{kind.resource}")
     return found
+
+
+async def _resources_of(api: ClusterApi, version: _ServedVersion) -> frozenset[str]:
+    """The plurals of a version; none where it is refused, gone, or its server is away (503)."""
+    try:
+        listed = await api.get(f"/apis/{version.group_version}", _ServedResources)
+    except ApiRefusedError as error:
+        if error.code not in (403, 404, 503):
+            raise
+        return frozenset()
+    return frozenset(resource.name for resource in listed.resources)

@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 
-from netprobe.discovery.fabrics import READABLE, ReadableFabric
+from netprobe.discovery.fabrics import READABLE, SHARED_GROUPS, ReadableFabric
 from netprobe.discovery.fabrics.objects import FabricKind, FabricObject, FabricObjects, decode_object
 from netprobe.discovery.k8s.api_resources import read_groups
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
@@ -29,7 +29,8 @@ _PROBLEM = "its objects could not be read: netprobe's log says why"
 async def find_kinds(api: ClusterApi) -> dict[FabricKind, ObjectKind]:
     """The kinds of every fabric that is installed, as far as this server has them."""
     groups = await read_groups(api)
-    installed = (fabric for fabric in READABLE if fabric.is_served(groups.names))
+    served = await groups.find_names(api, SHARED_GROUPS)
+    installed = (fabric for fabric in READABLE if fabric.is_served(served))
     paths = await groups.find_paths(api, (kind for fabric in installed for kind in fabric.KINDS))
     return {kind: list_of(kind, path) for kind, path in paths.items()}
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from netprobe.discovery.fabrics import find_fabrics
+from netprobe.discovery.fabrics import SHARED_GROUPS, find_fabrics
 from netprobe.discovery.inventory.context_names import ClusterPlace, read_place
 from netprobe.discovery.k8s import schema
+from netprobe.discovery.k8s.api_resources import read_groups
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.collection_watch import ObjectKind
 from netprobe.discovery.k8s.services import find_services
@@ -68,7 +69,8 @@ class ClusterObjects:
     """Everything that was read from one cluster, by kind."""
 
     version: str = ""
-    groups: frozenset[str] = frozenset()
+    served: frozenset[str] = frozenset()
+    """API groups and, of those that several systems share, ``plural.group`` of every resource."""
     identity: str = ""
     """ClusterProperty ``cluster.clusterset.k8s.io``, where there is one."""
     by_kind: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -122,10 +124,9 @@ async def read_objects(api: ClusterApi) -> ClusterObjects:
 async def read_served(api: ClusterApi) -> ClusterObjects:
     """Read what the server is: version, API groups, the identity that it was given; no objects."""
     version = await api.get("/version", schema.Version)
-    served = await api.get("/apis", schema.GroupList)
-    groups = frozenset(group.name for group in served.groups)
-    identity = await _read_identity(api) if "about.k8s.io" in groups else ""
-    return ClusterObjects(version.git_version, groups, identity)
+    served = await (await read_groups(api)).find_names(api, SHARED_GROUPS)
+    identity = await _read_identity(api) if "about.k8s.io" in served else ""
+    return ClusterObjects(version.git_version, served, identity)
 
 
 async def _read_identity(api: ClusterApi) -> str:
@@ -166,7 +167,7 @@ def parse_cluster(name: ClusterName, read: ClusterObjects, place: ClusterPlace |
         cluster=cluster,
         identity=read.identity or _system_uid(read.of("namespaces")),
         version=read.version,
-        fabrics=find_fabrics(read.groups),
+        fabrics=find_fabrics(read.served),
         ordinal=place.ordinal,
         not_ready=frozenset(NodeName(node.metadata.name) for node in real if not is_ready(node)),
         virtual_nodes=len(read.of("nodes")) - len(machines),

@@ -99,7 +99,7 @@ class ClusterWatch:
         }
         read = ClusterObjects(
             self._served.version,
-            self._served.groups,
+            self._served.served,
             self._served.identity,
             by_kind,
             unread=tuple(name for name, watch in self._watches.items() if watch.is_denied),

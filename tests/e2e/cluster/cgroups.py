@@ -15,6 +15,9 @@ from pathlib import Path
 _ROOT = Path("/sys/fs/cgroup")
 _SHARES = 16_384
 """Version 1 weighs the group against each single process beside it: with 1024 all pods together are one."""
+_IDLE_SHARES = 64
+"""As much as twenty processes of the policy SCHED_IDLE, which weigh 3 each; any other one weighs 1024. A
+group that is idle as a whole (``cpu.idle``) weighs as much as one of them, and every pod starves."""
 _PATIENCE_S = 10.0
 _NAME = re.compile(r"netprobe-e2e\.(\d+)")
 
@@ -41,9 +44,16 @@ def make_cgroups(name: str, node: str) -> str:
             for file in ("cpuset.cpus", "cpuset.mems"):  # version 1 begins with empty ones and then refuses
                 if (group / file).exists():
                     (group / file).write_text((group.parent / file).read_text())
-            if part == name and (group / "cpu.shares").exists():
-                (group / "cpu.shares").write_text(str(_SHARES))
+            if part == name:
+                _weigh(group)
     return f"/{name}/{node}"
+
+
+def _weigh(group: Path) -> None:
+    """Give all pods their share: what idle processes get, where this one was started as such."""
+    if (group / "cpu.shares").exists():
+        is_idle = os.sched_getscheduler(0) == os.SCHED_IDLE
+        (group / "cpu.shares").write_text(str(_IDLE_SHARES if is_idle else _SHARES))
 
 
 def remove_cgroups(pid: int) -> None:

@@ -130,6 +130,14 @@ class Clusters:
         """Run a program in the network of a node, or of the router between the clusters (``router``)."""
         return self.tell("at", where, *words)
 
+    def start_program(self, node: str, name: str, log: Path, *words: str) -> None:
+        """Start a program with the network and the host name of a node; what it says goes to *log*."""
+        self.tell("start-program", node, name, str(log), *words)
+
+    def stop_program(self, name: str) -> int:
+        """End it; return its exit code, negative for a signal."""
+        return int(self.tell("stop-program", name))
+
     def kubectl(self, name: str, *words: str, given: str = "") -> str:
         """Run kubectl on a cluster; return what it says, fail with what it complains about."""
         ran = subprocess.run(

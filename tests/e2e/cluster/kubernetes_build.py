@@ -21,12 +21,12 @@ _MAJOR, _MINOR, _ = KUBERNETES.split(".")
 
 def folder() -> Path:
     """Where the programs of exactly these sources are kept, whether they are built yet or not."""
-    return cache() / f"{KUBERNETES}-{_digest('kubernetes', 'etcd')}"
+    return cache() / f"{KUBERNETES}-{digest('kubernetes', 'etcd')}"
 
 
 def coredns() -> Path:
     """Where CoreDNS is kept."""
-    return cache() / f"coredns-{_digest('coredns')}"
+    return cache() / f"coredns-{digest('coredns')}"
 
 
 def cache() -> Path:
@@ -34,8 +34,9 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netprobe-e2e"
 
 
-def _digest(*kinds: str) -> str:
-    sources = sorted(path for kind in kinds for path in (_HERE / kind).iterdir())
+def digest(*kinds: str) -> str:
+    """What changes with any source of these folders beside this file."""
+    sources = sorted(path for kind in kinds for path in (_HERE / kind).rglob("*") if path.is_file())
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
@@ -53,9 +54,9 @@ def build() -> Path:
         f"-s -w -X {_VERSION}.gitVersion=v{KUBERNETES} -X {_VERSION}.gitMajor={_MAJOR} "
         f"-X {_VERSION}.gitMinor={_MINOR}"
     )
-    _build(_HERE / "etcd", target / "etcd", "-s -w")
-    _build(_HERE / "kubernetes", target / "kubernetes", flags)
-    _build(_HERE / "coredns", coredns(), "-s -w")
+    build_program("etcd", target / "etcd")
+    build_program("kubernetes", target / "kubernetes", flags=flags)
+    build_program("coredns", coredns())
     for name in _PROGRAMS:
         link = target / name
         if not link.exists():
@@ -63,7 +64,8 @@ def build() -> Path:
     return target
 
 
-def _build(source: Path, target: Path, flags: str) -> None:
+def build_program(kind: str, target: Path, *, package: str = ".", flags: str = "-s -w") -> None:
+    """Build *package* by the module in the folder *kind* beside this file, unless *target* is there."""
     if target.exists():
         return
     print(f"building {target.name} into {target.parent}", file=sys.stderr, flush=True)
@@ -71,8 +73,8 @@ def _build(source: Path, target: Path, flags: str) -> None:
     environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath"}
     try:
         subprocess.run(
-            ["go", "build", "-ldflags", flags, "-o", str(unfinished), "."],
-            cwd=source,
+            ["go", "build", "-ldflags", flags, "-o", str(unfinished), package],
+            cwd=_HERE / kind,
             env=environment,
             check=True,
         )

@@ -13,7 +13,9 @@ each answered by one line:
 - ``["import", ARCHIVE]``: give an image to every node;
 - ``["stop-api", CLUSTER]``, ``["start-api", CLUSTER]``; ``["stop-node", NODE]``, ``["start-node", NODE]``;
 - ``["signal", NODE, PROGRAM, STOP|CONT|KILL]``: to a node's containerd, kubelet or kube-proxy;
-- ``["at", NODE|router, PROGRAM, WORD…]``: run a program in the network of a node, or between the clusters.
+- ``["at", NODE|router, PROGRAM, WORD…]``: run a program in the network of a node, or between the clusters;
+- ``["start-program", NODE, NAME, LOG, PROGRAM, WORD…]``, ``["stop-program", NAME]``: one that stays, with the
+  network and the host name of a node; the second is answered with its exit code.
 
 It ends when its stdin does.
 """
@@ -37,6 +39,7 @@ from tests.e2e.cluster.cgroups import remove_cgroups, remove_orphans
 from tests.e2e.cluster.control_plane import ControlPlane
 from tests.e2e.cluster.network import Layout, make_router
 from tests.e2e.cluster.nodes import Nodes
+from tests.e2e.cluster.programs import Programs
 
 LAYOUTS = (
     Layout("prod-us-west1-1", 1, ("prod-1", "prod-2")),
@@ -82,6 +85,7 @@ class Holder:
             layout.name: ControlPlane(layout, programs, _STATE / layout.name) for layout in LAYOUTS
         }
         self._nodes = Nodes(self._planes, programs, _STATE / "nodes", cgroup)
+        self._programs = Programs()
 
     async def hold(self, doors: dict[str, socket.socket]) -> None:
         for plane in self._planes.values():
@@ -117,12 +121,23 @@ class Holder:
                 self._planes[words[0]].stop_api()
             case "start-api":
                 self._planes[words[0]].start_api()
-            case "at":
-                where = [] if words[0] == "router" else ["nsenter", f"--net=/run/netns/{words[0]}"]
-                ran = subprocess.run([*where, *words[1:]], capture_output=True, text=True, check=True)
-                return ran.stdout
+            case "at" | "start-program" | "stop-program":
+                return self._obey_at(verb, *words)
             case _:
                 raise LookupError(f"unknown verb {verb}")
+        return ""
+
+    def _obey_at(self, verb: str, *words: str) -> str:
+        """What concerns a program in the network of one place."""
+        match verb, *words:
+            case "start-program", node, name, log, *command:
+                entered = ["nsenter", f"--target={self._nodes.first_process(node)}", "--net", "--uts"]
+                self._programs.start(name, Path(log), [*entered, *command])
+            case "stop-program", name:
+                return str(self._programs.stop(name))
+            case _, place, *command:
+                where = [] if place == "router" else ["nsenter", f"--net=/run/netns/{place}"]
+                return subprocess.run([*where, *command], capture_output=True, text=True, check=True).stdout
         return ""
 
     def _wait(self) -> None:

@@ -67,12 +67,13 @@ class Nodes:
 
     def stop(self, name: str) -> None:
         """Cut the power of a node."""
-        os.kill(self._init(name), signal.SIGKILL)  # of its PID namespace: the kernel ends all others with it
+        # It is init of its PID namespace: the kernel ends all others with it.
+        os.kill(self.first_process(name), signal.SIGKILL)
         self._running.pop(name).wait()
 
     def send_signal(self, name: str, program: str, number: str) -> None:
         """Send a signal (``STOP``, ``CONT``, ``KILL``) to one of the programs of a node."""
-        for pid in _children(self._init(name)):
+        for pid in _children(self.first_process(name)):
             if Path(f"/proc/{pid}/comm").read_text().strip() == program:
                 os.kill(pid, signal.Signals[f"SIG{number}"])
                 return
@@ -83,7 +84,7 @@ class Nodes:
         self._images.append(archive)
         importing = [
             subprocess.Popen(
-                ["nsenter", f"--target={self._init(name)}", "--mount", "--net", "--pid", "ctr",
+                ["nsenter", f"--target={self.first_process(name)}", "--mount", "--net", "--pid", "ctr",
                  f"--address={CONTAINERD}", "--namespace=k8s.io", "images", "import", archive],
                 stdout=subprocess.DEVNULL,
             )
@@ -93,7 +94,8 @@ class Nodes:
             if process.wait():
                 raise OSError(f"{archive} could not be imported")
 
-    def _init(self, name: str) -> int:
+    def first_process(self, name: str) -> int:
+        """The init of a node: it is in all of the node's namespaces."""
         return _children(self._running[name].pid)[0]
 
     @property

@@ -61,8 +61,9 @@ def nodes_of(inventory: Inventory, cluster: ClusterName) -> dict[str, Node]:
 
 
 LINK = Link(
-    PROD, STAGING, LinkKind.TUNNEL, "ipsec", EAST_GW, WEST_GW, ASSUMED_MTU, 4501, known_from="Submariner"
-)
+    PROD, STAGING, LinkKind.TUNNEL, "ipsec", EAST_GW, WEST_GW, ASSUMED_MTU, 4501, carries_hosts=False,
+    known_from="Submariner",
+)  # fmt: skip
 
 
 def test_two_clusters_need_no_written_topology() -> None:

@@ -52,6 +52,12 @@ def twice_linked(inventory: Inventory) -> Inventory:
     return replace(inventory, links=(*inventory.links, *more))
 
 
+def joined_for_pods(inventory: Inventory) -> Inventory:
+    """Every second link carries packets to pods and services, and none to nodes, as fabrics' tunnels do."""
+    links = tuple(replace(link, carries_hosts=bool(place % 2)) for place, link in enumerate(inventory.links))
+    return replace(inventory, links=links)
+
+
 def with_a_site(inventory: Inventory) -> Inventory:
     """The first cluster is a site: hosts without pods."""
     first, *others = inventory.clusters
@@ -65,6 +71,7 @@ FLEETS = {
     "hub, two gateways": build_inventory(FleetShape(4, 6, ClusterJoin.HUB, 2)),
     "partial, zones, IPv6": in_zones(build_inventory(FleetShape(5, 5, ClusterJoin.PARTIAL))),
     "several links": twice_linked(build_inventory(FleetShape(3, 7, gateways=2))),
+    "links for pods": joined_for_pods(build_inventory(FleetShape(4, 6))),
     "a site": with_a_site(build_inventory(FleetShape(4, 6))),
     "one node each": build_inventory(FleetShape(20, 1)),
     "many clusters": build_inventory(FleetShape(26, 2)),

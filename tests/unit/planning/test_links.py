@@ -186,3 +186,23 @@ def test_links_of_equal_names_and_gateways_are_numbered() -> None:
     assert inventory.link_details() == (
         "wireguard:a–b gw–gw 1", "wireguard:a–b gw–gw 2", "wireguard:a–b gw2–gw2", "",
     )  # fmt: skip
+
+
+@both_sizes
+def test_hosts_ask_no_hosts_over_a_link_that_carries_pods_alone(policy: PlanPolicy) -> None:
+    """Their packets go another way and would prove the tunnel well while it is cut."""
+    inventory = build_twice_joined(A, B)
+    links = tuple(replace(link, carries_hosts=False) for link in inventory.links)
+
+    def across(inventory: Inventory) -> set[tuple[str, str]]:
+        checks = (check for each in plan(inventory, policy).plans for check in each.checks)
+        return {
+            (check.source.plane, check.target.name.rpartition("/")[2])
+            for check in checks
+            if check.target.kind is TargetKind.AGENT
+            and check.source.cluster != check.target.name.partition("/")[0]
+        }
+
+    assert across(inventory) == {("pod", "pod"), ("host", "host"), ("host", "pod")}
+    assert across(replace(inventory, links=links)) == {("pod", "pod"), ("host", "pod")}
+    assert plan(replace(inventory, links=links), policy).coverage.uncovered == ()

@@ -63,16 +63,23 @@ def fault(kind: str, start: int, stop: int, **parameters: str) -> SimulatedFault
 
 
 def play(
-    claims: Iterable[Claim], faults: Sequence[SimulatedFault] = (), *, intervals: int, writes: bool = False
-) -> list[Conclusion]:
-    """What is concluded after each interval; with *writes* every claim is written again each time."""
+    claims: Iterable[Claim], faults: Sequence[SimulatedFault] = (), *, intervals: int, writes: bool = False,
+    well_from: int | None = None,
+) -> list[Conclusion]:  # fmt: skip
+    """What is concluded after each interval; with *writes* every claim is written again each time.
+
+    From the interval *well_from* on, every claim says that all is well.
+    """
     inventory, plan = fleet()
     analyst, said = Analyst(inventory, plan), tuple(claims)
     analyst.hear_claims(said)
     world = CalmWorld(PlanIndex(inventory, plan), faults, seed=3, start_ns=T0)
     found = []
     reports = world.play(start_ns=T0, intervals=intervals)
-    for _, together in groupby(reports, key=lambda one: (one.at_ns - T0) // INTERVAL):
+    for turn, together in groupby(reports, key=lambda one: (one.at_ns - T0) // INTERVAL):
+        if turn == well_from:
+            said = tuple(replace(one, state=ClaimState.UP, value="connected") for one in said)
+            analyst.hear_claims(said)
         for delivery in together:
             if isinstance(delivery.report, QuietWindows):
                 analyst.observe_quiet(delivery.report, now_ns=delivery.at_ns)
@@ -123,6 +130,13 @@ def test_the_claimant_gets_the_time_that_it_needs() -> None:
     named = next(turn for turn, one in enumerate(found) if one.findings)
     against = next(turn for turn, one in enumerate(found) if contradictions(one))
     assert LAG - 1 <= against - named <= LAG
+
+
+def test_a_claim_that_gets_well_before_the_finding_ends_is_not_contradicted() -> None:
+    """A gateway pings each second and sees the end of a fault before packets of ours have shown it."""
+    found = play([claim(ClaimState.DOWN)], [fault("tunnel-down", 5, 15)], intervals=22, well_from=15)
+    assert any(one.cause is Cause.TUNNEL_DOWN for one in found[15].findings)
+    assert [turn for turn, one in enumerate(found[15:], 15) if contradictions(one)] == []
 
 
 def test_it_ends_with_what_it_is_about() -> None:

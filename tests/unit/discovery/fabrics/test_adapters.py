@@ -266,6 +266,17 @@ def test_skupper_names_links_and_services_and_pods_do_not_use_them() -> None:
     assert find_claims({known[0]: (found,)}, known) == (), "no check of ours crosses it"
 
 
+def test_what_the_lighthouse_agent_keeps_for_the_broker_is_not_imported() -> None:
+    """As lighthouse v0.24.0 writes it: marked by a label in its namespace, by an annotation at the broker."""
+    mark = {"lighthouse.submariner.io/sourceNamespace": "shop"}
+    kept = [
+        {"metadata": meta("cart-shop-east", "submariner-operator") | {"labels": mark}},
+        {"metadata": meta("cart-shop", "submariner-k8s-broker") | {"annotations": mark}},
+        {"metadata": meta("cart", "shop") | {"labels": mark}},
+    ]
+    assert read(mcs, {"serviceimports": kept}).services == (FabricService("shop/cart"),)
+
+
 def test_the_mcs_api_names_exports_and_the_clusters_behind_imports() -> None:
     ready = {"conditions": [condition("Valid", "True"), condition("Ready", "True")]}
     broken = {"conditions": [condition("Ready", "False", "no such service")]}

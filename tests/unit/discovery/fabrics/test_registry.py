@@ -167,7 +167,7 @@ def test_the_component_grants_what_the_adapter_reads_and_nothing_else(fabric: Re
     import yaml  # noqa: PLC0415 - read in this test only
 
     folder = MANIFESTS / "components" / fabric.NAME.lower().replace(" ", "-")
-    role, _ = yaml.safe_load_all((folder / "reader.yaml").read_text())
+    role, binding = yaml.safe_load_all((folder / "reader.yaml").read_text())
     granted = {
         (group, resource, *rule.get("resourceNames", [""]))
         for rule in role["rules"]
@@ -176,3 +176,5 @@ def test_the_component_grants_what_the_adapter_reads_and_nothing_else(fabric: Re
     }
     assert granted == {(kind.group, kind.resource, kind.name) for kind in fabric.KINDS}
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list", "watch"}
+    # The hub reads its own cluster as the account of its pod, and every other one as the reader.
+    assert [one["name"] for one in binding["subjects"]] == ["netprobe-reader", "netprobe-collector"]

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from netprobe.discovery.fabrics import find_fabrics
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.collection_watch import WatchSettings
 from netprobe.discovery.k8s.fabric_objects import read_fabrics
 from netprobe.discovery.k8s.fabric_watch import FabricWatch
+from netprobe.discovery.k8s.facts import read_served
 from netprobe.discovery.k8s.kubeconfig import Context, read_contexts
 from netprobe.model.fabric import FabricFacts
 from netprobe.model.names import ClusterName
@@ -23,6 +25,7 @@ from tests.unit.discovery.fabrics import submariner_objects as made
 PATIENCE_S = 60
 PACE = WatchSettings(settle_s=0.01, retry_s=0.01, denied_s=0.05, served_s=0.02)
 V1 = "submariner.io/v1"
+SHARED_V1, SHARED_V2 = "multicluster.x-k8s.io/v1alpha1", "multicluster.x-k8s.io/v1beta1"
 PLURALS = [
     "gateways", "endpoints", "clusters", "routeagents", "globalingressips", "clusterglobalegressips",
 ]  # fmt: skip
@@ -71,6 +74,23 @@ async def test_a_cluster_without_fabrics_costs_one_request(tmp_path: Path) -> No
     async with serve(served), open_api(context_of(tmp_path, served)) as api:
         assert await read_fabrics(api) == ()
         assert api.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("resources", "found"),
+    [
+        ({SHARED_V1: ["clusterprofiles", "clusterprofiles/status"]}, ()),
+        ({SHARED_V2: ["serviceimports"]}, ("MCS API",)),
+        ({SHARED_V1: ["works"], SHARED_V2: ["serviceexports"]}, ("MCS API",)),
+    ],
+    ids=["the Cluster Inventory API", "MCS", "both the Work API and MCS"],
+)  # fmt: skip
+async def test_a_group_that_systems_share_is_known_by_its_resources(
+    tmp_path: Path, resources: dict[str, list[str]], found: tuple[str, ...]
+) -> None:
+    async with serve(Served(resources=resources)) as served, open_api(context_of(tmp_path, served)) as api:
+        assert find_fabrics((await read_served(api)).served) == found
+        assert tuple(facts.fabric for facts in await read_fabrics(api)) == found
 
 
 async def test_a_crd_that_appears_is_read_and_one_that_goes_takes_its_facts_along(tmp_path: Path) -> None:
