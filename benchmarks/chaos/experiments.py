@@ -47,10 +47,13 @@ _SEED = 15
 _SHOWN_LOG = 4_000
 _CLOCK_SEEN = ('netprobe_findings{cause="clock"}', "netprobe_agent_clock_offset_seconds{")
 _DESTROYED_SEEN = (
+    "netprobe_reports_missing",
     "netprobe_reports_destroyed_total",
     "netprobe_reports_sent_again_total",
     "netprobe_stream_damages_total",
 )
+_LOSS_SAID = ("reports_missing", "reports_destroyed", "reports_sent_again", "stream_damages")
+"""Figures of the collector's health."""
 
 
 async def fill_the_disk(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
@@ -216,7 +219,7 @@ async def _spoil_one(world: ChaosWorld, tally: ChaosTally, file: Path, way: str)
         if lost:
             tally.unseen_s.append(await seen)
             told = await world.health()
-            is_said = bool(told["reports_destroyed"] or told["stream_damages"])
+            is_said = any(told[key] for key in _LOSS_SAID)
             tally.destroyed_unsaid += not is_said
     finally:
         seen.cancel()

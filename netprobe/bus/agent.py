@@ -65,8 +65,8 @@ PLAN_REFRESH_S = 20.0
 QUESTIONS_AT_ONCE = 8
 _QUESTIONS_WAITING = 16
 _SEND_AGAIN_PAUSE_S = 0.25
-_SEND_AGAIN_ATTEMPTS = 80
-"""The stream refuses a report while it holds enough of this agent's."""
+_SEND_AGAIN_ATTEMPTS = 240
+"""The stream refuses a report while it holds enough of this agent's; for a minute, as the collector waits."""
 
 
 class AgentBus:

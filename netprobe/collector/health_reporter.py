@@ -60,6 +60,7 @@ class HealthReporter:
             round_trip_fault=self._round_trip.fault,
             bus_restarts=self._care.restarts,
             stream_damages=self._care.damages,
+            reports_missing=self._ingest.gaps.missing,
             reports_destroyed=self._ingest.gaps.destroyed,
             reports_sent_again=self._ingest.gaps.recovered,
             volume_free_bytes=self._care.free_bytes,

@@ -53,6 +53,11 @@ class ReportGaps:
         """Reports that were missing and that their agent sent again, since the start."""
 
     @property
+    def missing(self) -> int:
+        """Reports that are waited for now."""
+        return sum(len(gap.numbers) for gap in self._open.values())
+
+    @property
     def unasked(self) -> tuple[ReportGap, ...]:
         """Gaps whose agent has not answered yet."""
         return tuple(gap for gap in self._open.values() if not gap.is_promised)

@@ -52,6 +52,8 @@ class CollectorHealth:
     """How often a stuck bus server was started again."""
     stream_damages: int = 0
     """How often the bus server complained of spoilt files since the start."""
+    reports_missing: int = 0
+    """Reports that the bus had taken and lost, and that their agents are asked for now."""
     reports_destroyed: int = 0
     """Reports that the bus had taken and that never came, since the start."""
     reports_sent_again: int = 0

@@ -224,6 +224,11 @@ def _of_bus(vitals: CollectorHealth) -> Iterator[Metric]:
         ("reports_sent_again", "Reports that the bus lost and agents sent again", vitals.reports_sent_again),
     ):
         yield _counter(f"netprobe_{name}", f"{description}, since the start", value)
+    yield _gauge(
+        "netprobe_reports_missing",
+        "Reports that the bus had taken and lost, and that agents are asked for",
+        vitals.reports_missing,
+    )
     if vitals.volume_free_bytes is not None:
         yield _gauge("netprobe_volume_free_bytes", "Left on the collector's volume", vitals.volume_free_bytes)
 
