@@ -1,4 +1,4 @@
-"""A lab in which one fault is played after another; one that does not settle is noted and started anew."""
+"""A lab in which one fault is played after another; one that does not settle is noted and replaced."""
 
 from __future__ import annotations
 
