@@ -65,6 +65,8 @@ answered."""
 _make = tuple.__new__
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _ONCE, _TWICE = range(1), range(2)
+_FULL = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
+"""Errors that say that this machine has no room for one more packet now."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class Responder:
     tick_ns: int = TICK_NS
     """How often :meth:`answer_gathered` is called."""
     refused: int = 0
-    """Requests that the allowance did not let us answer, and answers that did not leave."""
+    """Requests that the allowance did not let us answer, and answers for which this machine had no room."""
     strangers: int = 0
     _allowance: RateLimiter = field(default_factory=lambda: RateLimiter(MAX_ANSWERS_PER_S))
     _astray_allowance: RateLimiter = field(default_factory=lambda: RateLimiter(MAX_ASTRAY_PER_S))
@@ -177,7 +179,10 @@ class Responder:
         self._plan_sooner()
 
     def count_dropped(self) -> int:
-        """Requests lost so far: to full buffers, to the allowance, or because their answers did not leave."""
+        """Requests lost so far for reasons of our own: to full buffers of either way, or to the allowance.
+
+        An answer that no route or filter of this machine lets out is lost, as its asker sees it.
+        """
         return self.refused + sum(use_of_buffer(sock).dropped for sock in (*self._gathering, *self._urgent))
 
     def _watch(self, sock: socket.socket) -> None:
@@ -274,17 +279,19 @@ class Responder:
         _, _, sender, _, local_address, _ = packet
         control = reply_control(local_address)
         stamp.mark(answer, at_ns=self.clock.wall_ns())
+        why = 0
         for _ in _TWICE if self._listens_until_ns else _ONCE:
             try:
                 sock.sendmsg((answer,), control, 0, sender)
             except OSError as error:  # an error of an earlier answer is raised by the next
+                why = error.errno or 0
                 if error.errno == errno.EMSGSIZE and may_fragment(packet.head):
                     with suppress(OSError), fragmented(sock):
                         sock.sendmsg((answer,), control, 0, sender)
                         return
                 continue
             return
-        self.refused += 1
+        self.refused += why in _FULL
 
 
 def _open_pair(family: socket.AddressFamily, port: int) -> tuple[socket.socket, socket.socket]:
