@@ -74,7 +74,7 @@ def _plays() -> Iterator[_Play]:
         )
         for state in ClaimState:
             claim, is_down = _claim(kind, subject, state), state is ClaimState.DOWN
-            yield _Play(claim, fault, nothing if is_down else dead)
+            yield _Play(claim, fault, dead if state.is_well else nothing)  # what is unknown denies nothing
             yield _Play(claim, "", well if is_down else nothing)
             yield _Play(claim, _OTHERS_FAULT, well if is_down else nothing)
 
