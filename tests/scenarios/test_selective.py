@@ -149,13 +149,3 @@ def test_a_port_that_loses_some_packets_is_not_called_dropped(seed: int) -> None
     findings = [finding for _, finding in outcome.false.values() if finding.cause is not Cause.UNEXPLAINED]
     assert {finding.cause for finding in findings} == {Cause.PART_LOSSY}
     assert all(part.node == WORKER for finding in findings for part in finding.components)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_few_checks_that_lose_a_share_of_large_packets_are_enough(seed: int) -> None:
-    """Four checks cross the link with large packets; in some intervals most of them pass."""
-    way = tunnel(STAGING, DEV)
-    fault = SimulatedFault("large", GroundTruth(Cause.PART_LOSSY, (way,)), (Lose(way, 0.4, 1_000),))
-    outcome = play_faults([at(fault, BREAK_S, end_s=22)], seed=seed, intervals=40)
-    assert list(outcome.named_after_s) == ["large"]
-    assert not outcome.false

@@ -54,9 +54,7 @@ _CLASS_INTERVALS = 6
 _CLASS_TIMES = 2
 """Checks of such a class lose something in so many of these intervals."""
 _CLASS_CHECKS = 2
-"""So many checks must lose something in most of them."""
-_CLASS_SPARED = 2
-"""Intervals in which fewer may: of few checks that lose a share, all may pass once."""
+"""So many checks must lose something in each of them."""
 _LOSSY_CHECKS = 4
 """So many checks between agents must lose something in each of them."""
 
@@ -161,8 +159,9 @@ def _detect_failing_services(context: IntervalContext, claimed: Claimed) -> Dete
 
 def _detect_lossy_classes(context: IntervalContext, claimed: Claimed) -> Detection:
     observations = (*context.before, context.observation)
-    spared = sum(len(one.troubled - claimed.all) < _CLASS_CHECKS for one in observations)
-    if len(observations) < _CLASS_INTERVALS or spared > _CLASS_SPARED:
+    if len(observations) < _CLASS_INTERVALS or any(
+        len(one.troubled - claimed.all) < _CLASS_CHECKS for one in observations
+    ):
         return Detection()
     # Chance spoils other checks each time; a class that loses a share spoils the same ones again.
     times = Counter(number for one in observations for number in one.troubled - claimed.all)
