@@ -86,7 +86,7 @@ async def test_an_agent_of_an_earlier_build_has_none(tmp_path: Path) -> None:
 
         await earlier.subscribe(probe_subject(PROD), decline)
         await earlier.flush()
-        answers = []
+        answers: list[tuple[int, ...] | None] = []
         while not answers or answers[-1] is None:  # its subscription is known here a little after the flush
             answers.append(await on.collector.ask_again(request(1, 2)))
         assert answers[-1] == ()
