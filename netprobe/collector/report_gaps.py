@@ -68,10 +68,12 @@ class ReportGaps:
         if key in self._last:
             return
         stored = set(lookup(agent, boot))
+        newest = max(stored, default=0)
         self._last[key] = max(stored, default=None), 0
         if len(self._last) > _MOST_BOOTS:
             self._open.pop(self._last.popitem(last=False)[0], None)
-        if left_out := set(range(min(stored, default=0), max(stored, default=0))) - stored:
+        oldest = max(min(stored, default=0), newest - MOST_OPEN)  # numbers are the agent's word
+        if left_out := set(range(oldest, newest)) - stored:
             self._expect(key, left_out, counted=left_out, now_s=now_s)
 
     def note(self, columns: ReportColumns, *, now_s: float) -> int:

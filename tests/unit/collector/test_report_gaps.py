@@ -117,6 +117,13 @@ def test_what_an_earlier_run_found_missing_is_asked_for_again_and_not_counted_tw
     assert (gaps.destroyed, gaps.recovered) == (0, 1)
 
 
+def test_numbers_far_apart_in_the_history_are_no_long_list() -> None:
+    """An agent may number as it likes; after a restart of ours this must not fill the memory."""
+    gaps = ReportGaps()
+    follow(gaps, report(2**62 + 1), known=[1, 2**62])
+    assert [len(numbers) for numbers in left_in(gaps)] == [MOST_OPEN]
+
+
 def test_old_and_new_ones_that_are_missing_are_asked_for_together() -> None:
     gaps = ReportGaps()
     assert follow(gaps, report(9), known=[2, 3, 6]) == [2]
